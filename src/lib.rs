@@ -1,0 +1,2 @@
+//! QuartzDB.
+pgrx::pg_module_magic!(name, version);
