@@ -235,55 +235,65 @@ CREATE OPERATOR + (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_add,
 	COMMUTATOR = +
 );
+COMMENT ON OPERATOR + (vector, vector) IS 'add';
 
 CREATE OPERATOR - (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_sub
 );
+COMMENT ON OPERATOR - (vector, vector) IS 'subtract';
 
 CREATE OPERATOR * (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_mul,
 	COMMUTATOR = *
 );
+COMMENT ON OPERATOR * (vector, vector) IS 'multiply';
 
 CREATE OPERATOR || (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_concat
 );
+COMMENT ON OPERATOR || (vector, vector) IS 'concatenate';
 
 CREATE OPERATOR < (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_lt,
 	COMMUTATOR = >, NEGATOR = >=,
 	RESTRICT = scalarltsel, JOIN = scalarltjoinsel
 );
+COMMENT ON OPERATOR < (vector, vector) IS 'less than';
 
 CREATE OPERATOR <= (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_le,
 	COMMUTATOR = >=, NEGATOR = >,
 	RESTRICT = scalarlesel, JOIN = scalarlejoinsel
 );
+COMMENT ON OPERATOR <= (vector, vector) IS 'less than or equal';
 
 CREATE OPERATOR = (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_eq,
 	COMMUTATOR = =, NEGATOR = <>,
 	RESTRICT = eqsel, JOIN = eqjoinsel
 );
+COMMENT ON OPERATOR = (vector, vector) IS 'equal';
 
 CREATE OPERATOR <> (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_ne,
 	COMMUTATOR = <>, NEGATOR = =,
 	RESTRICT = eqsel, JOIN = eqjoinsel
 );
+COMMENT ON OPERATOR <> (vector, vector) IS 'not equal';
 
 CREATE OPERATOR >= (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_ge,
 	COMMUTATOR = <=, NEGATOR = <,
 	RESTRICT = scalargesel, JOIN = scalargejoinsel
 );
+COMMENT ON OPERATOR >= (vector, vector) IS 'greater than or equal';
 
 CREATE OPERATOR > (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_gt,
 	COMMUTATOR = <, NEGATOR = <=,
 	RESTRICT = scalargtsel, JOIN = scalargtjoinsel
 );
+COMMENT ON OPERATOR > (vector, vector) IS 'greater than';
 
 -- order
 

@@ -345,9 +345,9 @@ pgrx::impl_sql_translatable!(Message, arg_only = "internal");
 
 impl Message {
     /// A 16-bit integer in network order; an ERROR when the message is too short.
-    pub fn read_u16(&mut self) -> u16 {
+    pub fn read_i16(&mut self) -> i16 {
         // SAFETY: the pointer is a live StringInfo.
-        unsafe { pg_sys::pq_getmsgint(self.0.as_ptr(), 2) as u16 }
+        unsafe { pg_sys::pq_getmsgint(self.0.as_ptr(), 2) as i16 }
     }
 
     /// Reads up to `count` floats in network order: fewer if the message ends before.

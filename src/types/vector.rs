@@ -105,8 +105,8 @@ fn vector_typmod_in(modifiers: Array) -> i32 {
 
 #[pg_extern(sql = false)]
 fn vector_recv(mut message: Message, _type: pgrx::pg_sys::Oid, typmod: i32) -> NewVector {
-    let dimensions = usize::from(message.read_u16());
-    let unused = message.read_u16();
+    let dimensions = message.read_i16().max(0) as usize;
+    let unused = message.read_i16();
     check_dimensions(dimensions);
     check_typmod(dimensions, typmod);
     if unused != 0 {

@@ -12,7 +12,7 @@ SELECT literal, outcome(format('%L::vector', literal)) FROM unnest(ARRAY[
 ]) literal;
 
 -- every kind of whitespace, in every place
-SELECT E' \t\n\r\v\f[ \t\n\r\v\f1 \t\n\r\v\f, \t\n\r\v\f2 \t\n\r\v\f] \t\n\r\v\f'::vector;
+SELECT E' \t\n\r\x0b\f[ \t\n\r\x0b\f1 \t\n\r\x0b\f, \t\n\r\x0b\f2 \t\n\r\x0b\f] \t\n\r\x0b\f'::vector;
 
 -- the shortest text that reads back as the same float4
 SELECT literal, outcome(format('%L::vector', literal)) FROM unnest(ARRAY[
