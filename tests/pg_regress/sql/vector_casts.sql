@@ -25,7 +25,8 @@ SELECT expression, outcome(expression) FROM unnest(ARRAY[
     $$array_to_vector('{1,2}'::real[], 3, false)$$,
     $$array_to_vector('{1,2}'::double precision[], 2, false)$$,
     $$array_to_vector('{1,2}'::numeric[], -1, false)$$,
-    -- a wrong length is found before a bad element, too many dimensions before a null
+    -- nulls are found before any length, a wrong length before a bad element
+    $$(array_fill(1, ARRAY[16001]) || NULL::integer)::vector$$,
     $$array_to_vector('{NaN,1}'::real[], 3, false)$$,
     $$'{NULL,NaN}'::real[]::vector(1)$$,
     $$array_to_vector(NULL::integer[], -1, false)$$

@@ -11,7 +11,7 @@ SELECT vector_dims(v) AS d, pg_column_size(v) AS stored, vector_norm(v) = sqrt(v
 FROM storage_rows ORDER BY d;
 SELECT pg_relation_size(reltoastrelid) > 0 AS "out of line" FROM pg_class WHERE oid = 'storage_rows'::regclass;
 
--- the same whole functions over values stored each way
+-- functions see the same value however it is stored
 SELECT vector_dims(a.v) AS d, a.v <-> b.v AS l2, vector_dims(a.v + b.v) AS sum, (a.v || b.v) = (b.v || a.v) AS concat, vector_cmp(a.v, b.v) AS cmp
 FROM storage_rows a JOIN storage_rows b ON vector_dims(a.v) = vector_dims(b.v) WHERE vector_dims(a.v) < 8001 ORDER BY d;
 
