@@ -1,10 +1,11 @@
 //! The SQL types: input, output, casts, functions, operators and aggregates.
 //!
-//! `varlena` and `array` turn datums into slices and back; everything else here is safe code on slices. The SQL that
+//! `varlena`, `array` and `fmgr` deal with datums and the calling convention; everything else here is safe code on slices. The SQL that
 //! declares these functions is hand-written in `sql/`.
 
 mod aggregates;
 mod array;
+mod fmgr;
 mod operators;
 pub mod text;
 mod varlena;

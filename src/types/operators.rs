@@ -1,10 +1,9 @@
-//! Functions of two vectors: distances, arithmetic, comparison.
+//! Arithmetic and comparison of two vectors. (The distances are in `fmgr`.)
 
 use super::varlena::{NewVector, Vector};
-use super::vector::{check_dimensions, check_overflow};
+use super::vector::{check_dimensions, check_overflow, raise_different_dimensions};
 use crate::error::raise_message;
-use crate::kernels;
-use pgrx::PgSqlErrorCode::{ERRCODE_DATA_EXCEPTION, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE};
+use pgrx::PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
 use pgrx::pg_extern;
 use std::cmp::Ordering;
 
@@ -13,58 +12,9 @@ use std::cmp::Ordering;
 fn same_dimensions<'a>(a: &'a Vector<'_>, b: &'a Vector<'_>) -> (&'a [f32], &'a [f32]) {
     let (a, b) = (a.elements(), b.elements());
     if a.len() != b.len() {
-        raise_message(
-            ERRCODE_DATA_EXCEPTION,
-            format!("different vector dimensions {} and {}", a.len(), b.len()),
-        );
+        raise_different_dimensions(a.len(), b.len());
     }
     (a, b)
-}
-
-#[pg_extern(sql = false)]
-fn l2_distance(a: Vector<'_>, b: Vector<'_>) -> f64 {
-    let (a, b) = same_dimensions(&a, &b);
-    f64::from(kernels::l2_squared(a, b)).sqrt()
-}
-
-#[pg_extern(sql = false)]
-fn vector_l2_squared_distance(a: Vector<'_>, b: Vector<'_>) -> f64 {
-    let (a, b) = same_dimensions(&a, &b);
-    f64::from(kernels::l2_squared(a, b))
-}
-
-#[pg_extern(sql = false)]
-fn inner_product(a: Vector<'_>, b: Vector<'_>) -> f64 {
-    let (a, b) = same_dimensions(&a, &b);
-    f64::from(kernels::dot(a, b))
-}
-
-#[pg_extern(sql = false)]
-fn vector_negative_inner_product(a: Vector<'_>, b: Vector<'_>) -> f64 {
-    let (a, b) = same_dimensions(&a, &b);
-    -f64::from(kernels::dot(a, b))
-}
-
-#[pg_extern(sql = false)]
-fn cosine_distance(a: Vector<'_>, b: Vector<'_>) -> f64 {
-    let (a, b) = same_dimensions(&a, &b);
-    let (dot, a_squared, b_squared) = kernels::dot_and_norms(a, b);
-    let similarity = f64::from(dot) / (f64::from(a_squared) * f64::from(b_squared)).sqrt();
-    // Rounding may push the quotient out of its range; NaN (a zero vector) stays NaN.
-    1.0 - similarity.clamp(-1.0, 1.0)
-}
-
-#[pg_extern(sql = false)]
-fn l1_distance(a: Vector<'_>, b: Vector<'_>) -> f64 {
-    let (a, b) = same_dimensions(&a, &b);
-    f64::from(kernels::l1(a, b))
-}
-
-/// The angle between two unit vectors as a fraction of a half turn.
-#[pg_extern(sql = false)]
-fn vector_spherical_distance(a: Vector<'_>, b: Vector<'_>) -> f64 {
-    let (a, b) = same_dimensions(&a, &b);
-    f64::from(kernels::dot(a, b)).clamp(-1.0, 1.0).acos() / std::f64::consts::PI
 }
 
 /// Element by element; an ERROR if a result is infinite.

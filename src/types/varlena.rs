@@ -16,15 +16,15 @@ use std::slice;
 
 /// The start of a `vector` datum; `dimensions` elements of `f32` follow.
 #[repr(C)]
-struct VectorHeader {
+pub(super) struct VectorHeader {
     /// Postgres's length word.
     varlena: u32,
-    dimensions: u16,
+    pub(super) dimensions: u16,
     /// Always zero; part of the binary format.
     unused: u16,
 }
 
-const HEADER_SIZE: usize = size_of::<VectorHeader>();
+pub(super) const HEADER_SIZE: usize = size_of::<VectorHeader>();
 const _: () = assert!(HEADER_SIZE == 8 && align_of::<VectorHeader>() == 4);
 
 /// Length word of a plain varlena of `size` bytes in all.
@@ -33,7 +33,7 @@ const fn length_word(size: usize) -> u32 {
 }
 
 /// Total size from the length word of a plain varlena.
-const fn size_from_length_word(word: u32) -> usize {
+pub(super) const fn size_from_length_word(word: u32) -> usize {
     (if cfg!(target_endian = "little") { word >> 2 } else { word & 0x3fff_ffff }) as usize
 }
 
@@ -130,13 +130,7 @@ impl Vector<'_> {
             unsafe { plain.start.cast::<VectorHeader>().as_ref().dimensions }
         };
         if dimensions == 0 || size != HEADER_SIZE + 4 * usize::from(dimensions) {
-            error::raise(
-                error::report(
-                    ERRCODE_DATA_CORRUPTED,
-                    format!("vector of {dimensions} dimensions has {size} bytes"),
-                )
-                .set_detail("The stored value is damaged or was not written as a vector."),
-            );
+            raise_damaged_vector(size, usize::from(dimensions));
         }
         Vector(plain)
     }
@@ -152,6 +146,16 @@ unsafe impl BoxRet for Vector<'_> {
 }
 
 pgrx::impl_sql_translatable!(Vector<'_>, "vector");
+
+/// The error of a `vector` whose size does not fit its dimensions.
+#[cold]
+pub(super) fn raise_damaged_vector(size: usize, dimensions: usize) -> ! {
+    let message = format!("vector of {dimensions} dimensions has {size} bytes");
+    error::raise(
+        error::report(ERRCODE_DATA_CORRUPTED, message)
+            .set_detail("The stored value is damaged or was not written as a vector."),
+    )
+}
 
 /// A datum as it comes, whatever its type.
 pub(super) struct RawDatum(pg_sys::Datum);

@@ -37,6 +37,12 @@ pub(super) fn check_expected(expected: usize, actual: usize) {
     }
 }
 
+/// The error of a function of two vectors.
+#[cold]
+pub(super) fn raise_different_dimensions(a: usize, b: usize) -> ! {
+    raise_message(ERRCODE_DATA_EXCEPTION, format!("different vector dimensions {a} and {b}"));
+}
+
 /// An ERROR if an element is not a finite number.
 pub(super) fn check_elements(elements: &[f32]) {
     if let Some(element) = elements.iter().find(|x| !x.is_finite()) {
