@@ -246,14 +246,13 @@ fn sum_u8(codes: &[u8]) -> u64 {
     reduce_add_i32(sum) as u64
 }
 
-/// For each query plane, the popcounts of the bits it shares with four neighbours: 0..4 for `HALF` 0, 4..8 for 1.
+/// For each query plane, the popcounts of the bits it shares with neighbours 0..4 and 4..8.
 ///
 /// Popcount by table lookup (Mula): the code is cut into nibbles once for all planes and the query's word shifted to
-/// match. Counts stay in bytes until they could overflow. One half at a time, as the counters of both would not fit
-/// the registers.
+/// match. Counts stay in bytes until they could overflow.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn plane_counts<const P: usize, const HALF: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [__m256i; P] {
+fn plane_counts<const P: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [[__m256i; P]; 2] {
     /// A byte counts at most 8 per word: 31 words make 248.
     const BLOCK: usize = 31;
     #[rustfmt::skip]
@@ -262,24 +261,33 @@ fn plane_counts<const P: usize, const HALF: usize>(codes: &[[u8; 64]], planes: [
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
     );
     let nibble = _mm256_set1_epi8(0x0f);
-    let mut counts = [_mm256_setzero_si256(); P];
+    let mut counts = [[_mm256_setzero_si256(); P]; 2];
     let mut start = 0;
     for codes in codes.chunks(BLOCK) {
-        let mut bytes = [_mm256_setzero_si256(); P];
+        let mut bytes = [[_mm256_setzero_si256(); P]; 2];
         for (w, block) in codes.iter().enumerate() {
-            let code = load_bytes(&block.as_chunks::<32>().0[HALF]);
-            let low = _mm256_and_si256(code, nibble);
-            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(code), nibble);
+            let halves = block.as_chunks::<32>().0;
+            let code = [load_bytes(&halves[0]), load_bytes(&halves[1])];
+            let low = [_mm256_and_si256(code[0], nibble), _mm256_and_si256(code[1], nibble)];
+            let high = [
+                _mm256_and_si256(_mm256_srli_epi16::<4>(code[0]), nibble),
+                _mm256_and_si256(_mm256_srli_epi16::<4>(code[1]), nibble),
+            ];
             for j in 0..P {
                 let query = _mm256_set1_epi64x(planes[j][start + w] as i64);
-                let l = _mm256_and_si256(low, query);
-                let h = _mm256_and_si256(high, _mm256_srli_epi16::<4>(query));
-                let n = _mm256_add_epi8(_mm256_shuffle_epi8(popcount, l), _mm256_shuffle_epi8(popcount, h));
-                bytes[j] = _mm256_add_epi8(bytes[j], n);
+                let query_high = _mm256_srli_epi16::<4>(query);
+                for h in 0..2 {
+                    let l = _mm256_shuffle_epi8(popcount, _mm256_and_si256(low[h], query));
+                    let u = _mm256_shuffle_epi8(popcount, _mm256_and_si256(high[h], query_high));
+                    bytes[h][j] = _mm256_add_epi8(bytes[h][j], _mm256_add_epi8(l, u));
+                }
             }
         }
-        for j in 0..P {
-            counts[j] = _mm256_add_epi64(counts[j], _mm256_sad_epu8(bytes[j], _mm256_setzero_si256()));
+        for h in 0..2 {
+            for j in 0..P {
+                counts[h][j] =
+                    _mm256_add_epi64(counts[h][j], _mm256_sad_epu8(bytes[h][j], _mm256_setzero_si256()));
+            }
         }
         start += BLOCK;
     }
@@ -312,8 +320,9 @@ fn score_group_q4(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> [i
     let signed = |n: [__m256i; 4]| _mm256_sub_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
     let mut scores = [[0; 4]; 2];
     for (p, codes) in group_planes(group, words, bits) {
-        add_scores(&mut scores[0], signed(plane_counts::<4, 0>(codes, planes)), p);
-        add_scores(&mut scores[1], signed(plane_counts::<4, 1>(codes, planes)), p);
+        let [first, second] = plane_counts(codes, planes);
+        add_scores(&mut scores[0], signed(first), p);
+        add_scores(&mut scores[1], signed(second), p);
     }
     join(scores)
 }
@@ -326,10 +335,11 @@ fn score_group_u8(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> ([
     let unsigned = |n: [__m256i; 4]| _mm256_add_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
     let (mut scores, mut code_sums) = ([[0; 4]; 2], [0; 8]);
     for (p, codes) in group_planes(group, words, bits) {
-        add_scores(&mut scores[0], unsigned(plane_counts::<4, 0>(codes, low)), p);
-        add_scores(&mut scores[1], unsigned(plane_counts::<4, 1>(codes, low)), p);
-        add_scores(&mut scores[0], unsigned(plane_counts::<4, 0>(codes, high)), p + 4);
-        add_scores(&mut scores[1], unsigned(plane_counts::<4, 1>(codes, high)), p + 4);
+        for (planes, shift) in [(low, p), (high, p + 4)] {
+            let [first, second] = plane_counts(codes, planes);
+            add_scores(&mut scores[0], unsigned(first), shift);
+            add_scores(&mut scores[1], unsigned(second), shift);
+        }
         for block in codes {
             let code = block.as_chunks::<8>().0;
             for l in 0..8 {

@@ -351,18 +351,14 @@ fn score_group_u8(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> ([
 fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
     let (chunks, rest) = codes.as_chunks::<64>();
     let words = codes.len().div_ceil(64);
-    for (w, chunk) in chunks.iter().enumerate() {
-        let bytes = load_bytes(chunk);
-        for j in 0..bits {
-            planes[j * words + w] =
-                _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(1i8.wrapping_shl(j as u32)));
+    for j in 0..bits {
+        let bit = _mm512_set1_epi8(1i8.wrapping_shl(j as u32));
+        let plane = &mut planes[j * words..][..words];
+        for (word, chunk) in plane.iter_mut().zip(chunks) {
+            *word = _mm512_test_epi8_mask(load_bytes(chunk), bit);
         }
-    }
-    if !rest.is_empty() {
-        let bytes = load_bytes_tail(rest);
-        for j in 0..bits {
-            planes[j * words + words - 1] =
-                _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(1i8.wrapping_shl(j as u32)));
+        if !rest.is_empty() {
+            plane[chunks.len()] = _mm512_test_epi8_mask(load_bytes_tail(rest), bit);
         }
     }
 }
@@ -430,19 +426,15 @@ fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) {
 
 #[target_feature(enable = "avx512f,avx512dq")]
 fn hadamard(x: &mut [f32]) {
-    if x.len() >= 256 {
-        for block in x.as_chunks_mut::<256>().0 {
-            hadamard_256(block);
-        }
-        scalar::hadamard_from(x, 256);
-    } else if x.len() >= 16 {
-        for chunk in x.as_chunks_mut::<16>().0 {
-            store(chunk, hadamard_16(load(chunk)));
-        }
-        scalar::hadamard_from(x, 16);
-    } else {
-        scalar::hadamard_from(x, 1);
+    match x.len() {
+        0..16 => {}
+        16 => hadamard_registers::<1>(x),
+        32 => hadamard_registers::<2>(x),
+        64 => hadamard_registers::<4>(x),
+        128 => hadamard_registers::<8>(x),
+        _ => hadamard_registers::<16>(x),
     }
+    scalar::hadamard_from(x, if x.len() < 16 { 1 } else { 256.min(x.len()) });
 }
 
 /// The stages of strides 1, 2, 4 and 8, inside a register. A butterfly is the register with its partners swapped,
@@ -468,28 +460,36 @@ fn hadamard_16(x: __m512) -> __m512 {
     _mm512_fmadd_ps(x, load(&SIGNS[3]), _mm512_shuffle_f32x4::<0b01_00_11_10>(x, x))
 }
 
-/// One stage of stride S registers. Every index is a constant once unrolled, which keeps `x` in registers.
+/// The stages with strides below `16 R`, on each block of R registers: four inside the registers, the others between
+/// them.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn butterflies<const S: usize>(x: &mut [__m512; 16]) {
-    for k in 0..8 {
-        let i = k / S * (2 * S) + k % S;
-        (x[i], x[i + S]) = (_mm512_add_ps(x[i], x[i + S]), _mm512_sub_ps(x[i], x[i + S]));
+#[target_feature(enable = "avx512f,avx512dq")]
+fn hadamard_registers<const R: usize>(x: &mut [f32]) {
+    for block in x.as_chunks_mut::<16>().0.as_chunks_mut::<R>().0 {
+        let mut x = [_mm512_setzero_ps(); R];
+        for i in 0..R {
+            x[i] = hadamard_16(load(&block[i]));
+        }
+        butterflies::<R, 1>(&mut x);
+        butterflies::<R, 2>(&mut x);
+        butterflies::<R, 4>(&mut x);
+        butterflies::<R, 8>(&mut x);
+        for i in 0..R {
+            store(&mut block[i], x[i]);
+        }
     }
 }
 
-/// The first eight stages: four inside the registers, four between them.
+/// The stage of stride S registers, if there are that many. Once unrolled, every index is a constant, which keeps
+/// `x` in registers.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
-fn hadamard_256(block: &mut [f32; 256]) {
-    let chunks = block.as_chunks_mut::<16>().0;
-    let mut x: [__m512; 16] = std::array::from_fn(|i| hadamard_16(load(&chunks[i])));
-    butterflies::<1>(&mut x);
-    butterflies::<2>(&mut x);
-    butterflies::<4>(&mut x);
-    butterflies::<8>(&mut x);
-    for (chunk, x) in chunks.iter_mut().zip(x) {
-        store(chunk, x);
+#[target_feature(enable = "avx512f")]
+fn butterflies<const R: usize, const S: usize>(x: &mut [__m512; R]) {
+    if S < R {
+        for k in 0..R / 2 {
+            let i = k / S * (2 * S) + k % S;
+            (x[i], x[i + S]) = (_mm512_add_ps(x[i], x[i + S]), _mm512_sub_ps(x[i], x[i + S]));
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `tests.rs` | every set against `scalar.rs` |
 //!
 //! **Choice of instruction set.** A [`Kernels`] is a table of function pointers, one per kernel. [`active`] picks the
-//! best table this CPU can run, once per process; after that a call costs one load, one predictable branch and one
+//! best table this CPU can run, once per process; after that a call costs a load or two, a predictable branch and an
 //! indirect call. A loop may hold on to the `&'static Kernels` and call its methods.
 //!
 //! **Where results may differ between sets.** Sums of floats (distances, dot products, the sums of

@@ -44,22 +44,10 @@ fn sum<B: Copy>(a: &[f32], b: &[B], term: impl Fn(f32, B) -> f32) -> f32 {
             sums[i] += term(a[i], b[i]);
         }
     }
-    // Apart from `sums`, which stay in registers only while every index is a constant.
+    // The rest is added apart, and the accumulators one after the other: LLVM keeps `sums` in vector registers only
+    // while all their uses are this plain.
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| term(a, b)).sum();
-    total(sums) + rest
-}
-
-/// The sum of the accumulators, added in a tree so that LLVM can fold register by register.
-#[inline(always)]
-fn total(mut sums: [f32; LANES]) -> f32 {
-    let mut n = LANES / 2;
-    while n > 0 {
-        for i in 0..n {
-            sums[i] += sums[i + n];
-        }
-        n /= 2;
-    }
-    sums[0]
+    sums.iter().sum::<f32>() + rest
 }
 
 pub(super) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {

@@ -151,6 +151,19 @@ fn lengths_that_differ_are_cut_to_the_shorter() {
         assert_eq!(set.dot(&b, &a), 140.0);
         assert_eq!(set.l1(&a, &b), 70.0);
         assert_eq!(set.dot_and_norms(&a, &b), (140.0, 70.0, 280.0));
+        assert_eq!(set.dot_f32_u8(&b, &[1; 100]), 140.0);
+        assert_eq!(set.dot_u8(&[1; 100], &[3; 70]), 210);
+
+        let mut words = [!0];
+        set.sign_code(&b, &a, &mut words);
+        assert_eq!(words, [!0]);
+        let (mut codes, mut floats) = ([9; 70], [9.0; 70]);
+        set.quantize_u8(&a, 0.0, 1.0, &mut codes);
+        set.decode_u8(&[1; 100], 1.0, 1.0, &mut floats);
+        assert_eq!((codes, floats), ([1; 70], [2.0; 70]));
+        set.scale_by(&mut floats, &a);
+        set.givens_halves(&mut floats, &mut [2.0; 3]);
+        assert_eq!(floats[2..4], [4.0 * std::f32::consts::FRAC_1_SQRT_2, 2.0]);
     }
 }
 
@@ -413,5 +426,27 @@ fn the_hadamard_transform_is_its_own_inverse_up_to_the_length() {
         set.hadamard(&mut twice);
         set.hadamard(&mut twice);
         assert!(twice.iter().zip(&x).all(|(&t, &x)| t == 1024.0 * x));
+    }
+}
+
+#[test]
+fn a_hadamard_transform_of_no_power_of_two_panics() {
+    for set in available() {
+        for n in [0, 3, 48, 768] {
+            let transform = || set.hadamard(&mut vec![1.0; n]);
+            assert!(std::panic::catch_unwind(transform).is_err(), "{}, length {n}", set.name());
+        }
+    }
+}
+
+#[test]
+fn a_group_or_planes_too_short_panic_instead_of_reading_on() {
+    for set in available() {
+        for (group, planes) in [(127, 8), (128, 7), (0, 0)] {
+            let (group, planes) = (vec![0; group], vec![0; planes]);
+            assert!(std::panic::catch_unwind(|| set.score_group_q4(&group, 2, 1, &planes)).is_err());
+            assert!(std::panic::catch_unwind(|| set.score_group_u8(&group, 2, 1, &planes)).is_err());
+        }
+        assert!(std::panic::catch_unwind(|| set.pack_planes(&[1; 65], 4, &mut [0; 7])).is_err());
     }
 }
