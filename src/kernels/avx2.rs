@@ -1,0 +1,485 @@
+//! AVX2 with FMA: 8 floats at a time, tails by masked loads.
+//!
+//! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
+//! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
+
+use super::{Kernels, ResidualSums, group_planes, padded, query_planes, scalar};
+use std::arch::x86_64::*;
+
+pub(super) const KERNELS: Kernels = Kernels {
+    name: "avx2",
+    available,
+    l2_squared,
+    dot,
+    l1,
+    dot_and_norms,
+    norm_squared,
+    dot_f32_u8,
+    dot_u8,
+    sum_u8,
+    score_group_q4,
+    score_group_u8,
+    pack_planes,
+    sign_code,
+    min_max,
+    quantize_u8,
+    decode_u8,
+    hadamard,
+    scale_by,
+    givens_halves,
+};
+
+fn available() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("popcnt")
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(x: &[f32; 8]) -> __m256 {
+    // SAFETY: 8 floats are readable; the instruction needs no alignment.
+    unsafe { _mm256_loadu_ps(x.as_ptr()) }
+}
+
+/// The first 8 floats, zeros where there are none.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_tail(x: &[f32]) -> __m256 {
+    let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(x.len().min(8) as i32), lanes);
+    // SAFETY: lanes past the end are masked off, and those are not read.
+    unsafe { _mm256_maskload_ps(x.as_ptr(), mask) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(x: &mut [f32; 8], value: __m256) {
+    // SAFETY: 8 floats are writable; the instruction needs no alignment.
+    unsafe { _mm256_storeu_ps(x.as_mut_ptr(), value) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_bytes(x: &[u8; 32]) -> __m256i {
+    // SAFETY: 32 bytes are readable; the instruction needs no alignment.
+    unsafe { _mm256_loadu_si256(x.as_ptr().cast()) }
+}
+
+/// 8 codes as floats.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_codes(codes: &[u8; 8]) -> __m256 {
+    let bytes = _mm_cvtsi64_si128(i64::from_le_bytes(*codes));
+    _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn reduce_add(x: __m256) -> f32 {
+    let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+    let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn reduce_add_i32(x: __m256i) -> i32 {
+    let x = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+    let x = _mm_add_epi32(x, _mm_unpackhi_epi64(x, x));
+    _mm_cvtsi128_si32(x) + _mm_extract_epi32::<1>(x)
+}
+
+/// Folds `step` over both slices in four independent chains (the latency of one step is about four times its
+/// throughput) and adds up the lanes. `step` must leave the sum alone where both inputs are zero.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sum(a: &[f32], b: &[f32], step: impl Fn(__m256, __m256, __m256) -> __m256) -> f32 {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<8>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<8>();
+    let (a_quads, a_chunks) = a_chunks.as_chunks::<4>();
+    let (b_quads, b_chunks) = b_chunks.as_chunks::<4>();
+
+    let mut sums = [_mm256_setzero_ps(); 4];
+    for (a, b) in a_quads.iter().zip(b_quads) {
+        sums[0] = step(sums[0], load(&a[0]), load(&b[0]));
+        sums[1] = step(sums[1], load(&a[1]), load(&b[1]));
+        sums[2] = step(sums[2], load(&a[2]), load(&b[2]));
+        sums[3] = step(sums[3], load(&a[3]), load(&b[3]));
+    }
+    for ((sum, a), b) in sums.iter_mut().zip(a_chunks).zip(b_chunks) {
+        *sum = step(*sum, load(a), load(b));
+    }
+    if !a_rest.is_empty() {
+        sums[3] = step(sums[3], load_tail(a_rest), load_tail(b_rest));
+    }
+    reduce_add(_mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3])))
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |sum, a, b| {
+        let d = _mm256_sub_ps(a, b);
+        _mm256_fmadd_ps(d, d, sum)
+    })
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |sum, a, b| _mm256_fmadd_ps(a, b, sum))
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn l1(a: &[f32], b: &[f32]) -> f32 {
+    let sign = _mm256_set1_ps(-0.0);
+    sum(a, b, |sum, a, b| _mm256_add_ps(sum, _mm256_andnot_ps(sign, _mm256_sub_ps(a, b))))
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<8>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<8>();
+    let (a_pairs, a_chunks) = a_chunks.as_chunks::<2>();
+    let (b_pairs, b_chunks) = b_chunks.as_chunks::<2>();
+
+    // Two chains for each of the three sums.
+    let zero = [_mm256_setzero_ps(); 3];
+    let step = |[ab, aa, bb]: [__m256; 3], a, b| {
+        [_mm256_fmadd_ps(a, b, ab), _mm256_fmadd_ps(a, a, aa), _mm256_fmadd_ps(b, b, bb)]
+    };
+    let (mut even, mut odd) = (zero, zero);
+    for (a, b) in a_pairs.iter().zip(b_pairs) {
+        even = step(even, load(&a[0]), load(&b[0]));
+        odd = step(odd, load(&a[1]), load(&b[1]));
+    }
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        even = step(even, load(a), load(b));
+    }
+    if !a_rest.is_empty() {
+        odd = step(odd, load_tail(a_rest), load_tail(b_rest));
+    }
+    let [ab, aa, bb] = [0, 1, 2].map(|i| reduce_add(_mm256_add_ps(even[i], odd[i])));
+    (ab, aa, bb)
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn norm_squared(a: &[f32]) -> f64 {
+    // The square of an f32 is exact in f64, so the fused step rounds as often as a plain one: once.
+    let step = |[low, high]: [__m256d; 2], x| {
+        let l = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+        let h = _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(x));
+        [_mm256_fmadd_pd(l, l, low), _mm256_fmadd_pd(h, h, high)]
+    };
+    let (chunks, rest) = a.as_chunks::<8>();
+    let (pairs, chunks) = chunks.as_chunks::<2>();
+    let (mut even, mut odd) = ([_mm256_setzero_pd(); 2], [_mm256_setzero_pd(); 2]);
+    for pair in pairs {
+        even = step(even, load(&pair[0]));
+        odd = step(odd, load(&pair[1]));
+    }
+    for chunk in chunks {
+        even = step(even, load(chunk));
+    }
+    odd = step(odd, load_tail(rest));
+    let sum = _mm256_add_pd(_mm256_add_pd(even[0], even[1]), _mm256_add_pd(odd[0], odd[1]));
+    let sum = _mm_add_pd(_mm256_castpd256_pd128(sum), _mm256_extractf128_pd::<1>(sum));
+    _mm_cvtsd_f64(_mm_add_sd(sum, _mm_unpackhi_pd(sum, sum)))
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn dot_f32_u8(query: &[f32], codes: &[u8]) -> f32 {
+    let n = query.len().min(codes.len());
+    let (q_chunks, q_rest) = query[..n].as_chunks::<8>();
+    let (c_chunks, c_rest) = codes[..n].as_chunks::<8>();
+    let (q_quads, q_chunks) = q_chunks.as_chunks::<4>();
+    let (c_quads, c_chunks) = c_chunks.as_chunks::<4>();
+
+    let mut sums = [_mm256_setzero_ps(); 4];
+    for (q, c) in q_quads.iter().zip(c_quads) {
+        sums[0] = _mm256_fmadd_ps(load(&q[0]), load_codes(&c[0]), sums[0]);
+        sums[1] = _mm256_fmadd_ps(load(&q[1]), load_codes(&c[1]), sums[1]);
+        sums[2] = _mm256_fmadd_ps(load(&q[2]), load_codes(&c[2]), sums[2]);
+        sums[3] = _mm256_fmadd_ps(load(&q[3]), load_codes(&c[3]), sums[3]);
+    }
+    for ((sum, q), c) in sums.iter_mut().zip(q_chunks).zip(c_chunks) {
+        *sum = _mm256_fmadd_ps(load(q), load_codes(c), *sum);
+    }
+    if !q_rest.is_empty() {
+        sums[3] = _mm256_fmadd_ps(load_tail(q_rest), load_codes(&padded(c_rest)), sums[3]);
+    }
+    reduce_add(_mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3])))
+}
+
+#[target_feature(enable = "avx2")]
+fn dot_u8(a: &[u8], b: &[u8]) -> u64 {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<32>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<32>();
+
+    // Products of bytes, widened to 16 bits by interleaving with zeros, fit 17 bits summed in pairs. (VPMADDUBSW
+    // would saturate.)
+    let zero = _mm256_setzero_si256();
+    let step = |[low, high]: [__m256i; 2], a, b| {
+        let l = _mm256_madd_epi16(_mm256_unpacklo_epi8(a, zero), _mm256_unpacklo_epi8(b, zero));
+        let h = _mm256_madd_epi16(_mm256_unpackhi_epi8(a, zero), _mm256_unpackhi_epi8(b, zero));
+        [_mm256_add_epi32(low, l), _mm256_add_epi32(high, h)]
+    };
+    let mut sums = [zero; 2];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        sums = step(sums, load_bytes(a), load_bytes(b));
+    }
+    if !a_rest.is_empty() {
+        sums = step(sums, load_bytes(&padded(a_rest)), load_bytes(&padded(b_rest)));
+    }
+    reduce_add_i32(_mm256_add_epi32(sums[0], sums[1])) as u64
+}
+
+#[target_feature(enable = "avx2")]
+fn sum_u8(codes: &[u8]) -> u64 {
+    let zero = _mm256_setzero_si256();
+    let (chunks, rest) = codes.as_chunks::<32>();
+    let mut sum = _mm256_sad_epu8(load_bytes(&padded(rest)), zero);
+    for chunk in chunks {
+        sum = _mm256_add_epi64(sum, _mm256_sad_epu8(load_bytes(chunk), zero));
+    }
+    // A sum of MAX_CODES bytes fits the low halves of the 64-bit lanes.
+    reduce_add_i32(sum) as u64
+}
+
+/// For each query plane, the popcounts of the bits it shares with four neighbours: 0..4 for `HALF` 0, 4..8 for 1.
+///
+/// Popcount by table lookup (Mula): the code is cut into nibbles once for all planes and the query's word shifted to
+/// match. Counts stay in bytes until they could overflow. One half at a time, as the counters of both would not fit
+/// the registers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn plane_counts<const P: usize, const HALF: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [__m256i; P] {
+    /// A byte counts at most 8 per word: 31 words make 248.
+    const BLOCK: usize = 31;
+    #[rustfmt::skip]
+    let popcount = _mm256_setr_epi8(
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+    );
+    let nibble = _mm256_set1_epi8(0x0f);
+    let mut counts = [_mm256_setzero_si256(); P];
+    let mut start = 0;
+    for codes in codes.chunks(BLOCK) {
+        let mut bytes = [_mm256_setzero_si256(); P];
+        for (w, block) in codes.iter().enumerate() {
+            let code = load_bytes(&block.as_chunks::<32>().0[HALF]);
+            let low = _mm256_and_si256(code, nibble);
+            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(code), nibble);
+            for j in 0..P {
+                let query = _mm256_set1_epi64x(planes[j][start + w] as i64);
+                let l = _mm256_and_si256(low, query);
+                let h = _mm256_and_si256(high, _mm256_srli_epi16::<4>(query));
+                let n = _mm256_add_epi8(_mm256_shuffle_epi8(popcount, l), _mm256_shuffle_epi8(popcount, h));
+                bytes[j] = _mm256_add_epi8(bytes[j], n);
+            }
+        }
+        for j in 0..P {
+            counts[j] = _mm256_add_epi64(counts[j], _mm256_sad_epu8(bytes[j], _mm256_setzero_si256()));
+        }
+        start += BLOCK;
+    }
+    counts
+}
+
+/// `n_0 + 2 n_1 + 4 n_2`
+#[inline]
+#[target_feature(enable = "avx2")]
+fn low_planes(n: [__m256i; 4]) -> __m256i {
+    let weighted = _mm256_add_epi64(_mm256_slli_epi64::<1>(n[1]), _mm256_slli_epi64::<2>(n[2]));
+    _mm256_add_epi64(n[0], weighted)
+}
+
+/// Adds `x << shift`, lane by lane, to four scores. The lanes are small enough for 32 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_scores(scores: &mut [i32; 4], x: __m256i, shift: usize) {
+    let mut lanes = [0i64; 4];
+    // SAFETY: `lanes` has the 32 bytes that are written; the instruction needs no alignment.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), x) };
+    for i in 0..4 {
+        scores[i] += (lanes[i] as i32) << shift;
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn score_group_q4(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> [i32; 8] {
+    let planes = query_planes::<4>(planes, words, 0);
+    let signed = |n: [__m256i; 4]| _mm256_sub_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
+    let mut scores = [[0; 4]; 2];
+    for (p, codes) in group_planes(group, words, bits) {
+        add_scores(&mut scores[0], signed(plane_counts::<4, 0>(codes, planes)), p);
+        add_scores(&mut scores[1], signed(plane_counts::<4, 1>(codes, planes)), p);
+    }
+    join(scores)
+}
+
+#[target_feature(enable = "avx2,popcnt")]
+fn score_group_u8(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> ([u32; 8], [u32; 8]) {
+    // Four planes at a time: more counters would not fit the registers.
+    let low = query_planes::<4>(planes, words, 0);
+    let high = query_planes::<4>(planes, words, 4);
+    let unsigned = |n: [__m256i; 4]| _mm256_add_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
+    let (mut scores, mut code_sums) = ([[0; 4]; 2], [0; 8]);
+    for (p, codes) in group_planes(group, words, bits) {
+        add_scores(&mut scores[0], unsigned(plane_counts::<4, 0>(codes, low)), p);
+        add_scores(&mut scores[1], unsigned(plane_counts::<4, 1>(codes, low)), p);
+        add_scores(&mut scores[0], unsigned(plane_counts::<4, 0>(codes, high)), p + 4);
+        add_scores(&mut scores[1], unsigned(plane_counts::<4, 1>(codes, high)), p + 4);
+        for block in codes {
+            let code = block.as_chunks::<8>().0;
+            for l in 0..8 {
+                code_sums[l] += u64::from_le_bytes(code[l]).count_ones() << p;
+            }
+        }
+    }
+    (join(scores).map(|x| x as u32), code_sums)
+}
+
+fn join([low, high]: [[i32; 4]; 2]) -> [i32; 8] {
+    std::array::from_fn(|l| if l < 4 { low[l] } else { high[l - 4] })
+}
+
+#[target_feature(enable = "avx2")]
+fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
+    let words = codes.len().div_ceil(64);
+    let align = _mm_cvtsi32_si128(8 - bits.min(8) as i32);
+    for (w, chunk) in codes.chunks(64).enumerate() {
+        let bytes = padded::<u8, 64>(chunk);
+        // Move the highest plane to the bytes' top bits, where MOVMSKB reads; then double for each lower one. What
+        // crosses into the next byte's low bits never climbs to its top.
+        let mut halves = [0, 1].map(|i| _mm256_sll_epi16(load_bytes(&bytes.as_chunks::<32>().0[i]), align));
+        for j in (0..bits).rev() {
+            let [low, high] = halves.map(|x| u64::from(_mm256_movemask_epi8(x) as u32));
+            planes[j * words + w] = low | high << 32;
+            halves = halves.map(|x| _mm256_add_epi8(x, x));
+        }
+    }
+}
+
+/// One step of [`sign_code`]: adds to the four sums and returns the bits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sign_step(sums: &mut [__m256; 4], target: &[f32; 8], origin: &[f32; 8]) -> u64 {
+    let origin = load(origin);
+    let r = _mm256_sub_ps(load(target), origin);
+    let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(r, _mm256_setzero_ps());
+    sums[0] = _mm256_fmadd_ps(r, r, sums[0]);
+    sums[1] = _mm256_add_ps(sums[1], _mm256_andnot_ps(_mm256_set1_ps(-0.0), r));
+    sums[2] = _mm256_add_ps(sums[2], _mm256_and_ps(positive, origin));
+    sums[3] = _mm256_add_ps(sums[3], origin);
+    u64::from(_mm256_movemask_ps(positive) as u8)
+}
+
+/// 64 dimensions of [`sign_code`], alternating between two sets of sums.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sign_word(sums: &mut [[__m256; 4]; 2], target: &[f32; 64], origin: &[f32; 64]) -> u64 {
+    let (t, o) = (target.as_chunks::<8>().0, origin.as_chunks::<8>().0);
+    let mut word = 0;
+    for i in 0..8 {
+        word |= sign_step(&mut sums[i % 2], &t[i], &o[i]) << (8 * i);
+    }
+    word
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn sign_code(target: &[f32], origin: &[f32], words_out: &mut [u64]) -> ResidualSums {
+    let n = target.len().min(origin.len());
+    let (t_chunks, t_rest) = target[..n].as_chunks::<64>();
+    let (o_chunks, o_rest) = origin[..n].as_chunks::<64>();
+
+    let mut sums = [[_mm256_setzero_ps(); 4]; 2];
+    for ((target, origin), word) in t_chunks.iter().zip(o_chunks).zip(&mut *words_out) {
+        *word = sign_word(&mut sums, target, origin);
+    }
+    if !t_rest.is_empty()
+        && let Some(word) = words_out.get_mut(t_chunks.len())
+    {
+        *word = sign_word(&mut sums, &padded(t_rest), &padded(o_rest));
+    }
+    let [norm_squared, abs_sum, origin_sum, origin_total] =
+        [0, 1, 2, 3].map(|i| reduce_add(_mm256_add_ps(sums[0][i], sums[1][i])));
+    ResidualSums { norm_squared, abs_sum, origin_sum, origin_total }
+}
+
+#[target_feature(enable = "avx2")]
+fn min_max(x: &[f32]) -> (f32, f32) {
+    scalar::min_max(x)
+}
+
+#[target_feature(enable = "avx2")]
+fn quantize_u8(x: &[f32], lo: f32, inv_step: f32, codes_out: &mut [u8]) {
+    scalar::quantize_u8(x, lo, inv_step, codes_out);
+}
+
+#[target_feature(enable = "avx2")]
+fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) {
+    scalar::decode_u8(codes, lo, step, out);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn hadamard(x: &mut [f32]) {
+    if x.len() >= 64 {
+        for block in x.as_chunks_mut::<64>().0 {
+            hadamard_64(block);
+        }
+        scalar::hadamard_from(x, 64);
+    } else {
+        scalar::hadamard_from(x, 1);
+    }
+}
+
+/// The stages of strides 1, 2 and 4, inside a register. A butterfly is the register with its partners swapped, plus
+/// the register with the upper partners negated; the product with 1 or -1 is exact, so this rounds like a plain
+/// addition.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn hadamard_8(x: __m256) -> __m256 {
+    const SIGNS: [[f32; 8]; 3] = [
+        [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0],
+        [1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0],
+        [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0],
+    ];
+    let x = _mm256_fmadd_ps(x, load(&SIGNS[0]), _mm256_permute_ps::<0b10_11_00_01>(x));
+    let x = _mm256_fmadd_ps(x, load(&SIGNS[1]), _mm256_permute_ps::<0b01_00_11_10>(x));
+    _mm256_fmadd_ps(x, load(&SIGNS[2]), _mm256_permute2f128_ps::<0x01>(x, x))
+}
+
+/// One stage of stride S registers. Every index is a constant once unrolled, which keeps `x` in registers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn butterflies<const S: usize>(x: &mut [__m256; 8]) {
+    for k in 0..4 {
+        let i = k / S * (2 * S) + k % S;
+        (x[i], x[i + S]) = (_mm256_add_ps(x[i], x[i + S]), _mm256_sub_ps(x[i], x[i + S]));
+    }
+}
+
+/// The first six stages: three inside the registers, three between them.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn hadamard_64(block: &mut [f32; 64]) {
+    let chunks = block.as_chunks_mut::<8>().0;
+    let mut x: [__m256; 8] = std::array::from_fn(|i| hadamard_8(load(&chunks[i])));
+    butterflies::<1>(&mut x);
+    butterflies::<2>(&mut x);
+    butterflies::<4>(&mut x);
+    for (chunk, x) in chunks.iter_mut().zip(x) {
+        store(chunk, x);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn scale_by(x: &mut [f32], s: &[f32]) {
+    scalar::scale_by(x, s);
+}
+
+#[target_feature(enable = "avx2")]
+fn givens_halves(lo: &mut [f32], hi: &mut [f32]) {
+    scalar::givens_halves(lo, hi);
+}

@@ -1,0 +1,504 @@
+//! AVX-512: 16 floats at a time, tails by masked loads.
+//!
+//! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
+//! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
+
+use super::{Kernels, ResidualSums, group_planes, padded, query_planes, scalar};
+use std::arch::x86_64::*;
+
+pub(super) const KERNELS: Kernels = Kernels {
+    name: "avx512",
+    available,
+    l2_squared,
+    dot,
+    l1,
+    dot_and_norms,
+    norm_squared,
+    dot_f32_u8,
+    dot_u8,
+    sum_u8,
+    score_group_q4,
+    score_group_u8,
+    pack_planes,
+    sign_code,
+    min_max,
+    quantize_u8,
+    decode_u8,
+    hadamard,
+    scale_by,
+    givens_halves,
+};
+
+pub(super) const WITH_VNNI: Kernels = Kernels {
+    name: "avx512vnni",
+    available: || available() && is_x86_feature_detected!("avx512vnni"),
+    dot_u8: dot_u8_vnni,
+    ..KERNELS
+};
+
+fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vpopcntdq")
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(x: &[f32; 16]) -> __m512 {
+    // SAFETY: 16 floats are readable; the instruction needs no alignment.
+    unsafe { _mm512_loadu_ps(x.as_ptr()) }
+}
+
+/// The first 16 floats, zeros where there are none.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_tail(x: &[f32]) -> __m512 {
+    // SAFETY: lanes past the end are masked off, and those are not read.
+    unsafe { _mm512_maskz_loadu_ps(tail_mask(x.len()), x.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(x: &mut [f32; 16], value: __m512) {
+    // SAFETY: 16 floats are writable; the instruction needs no alignment.
+    unsafe { _mm512_storeu_ps(x.as_mut_ptr(), value) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_bytes(x: &[u8; 64]) -> __m512i {
+    // SAFETY: 64 bytes are readable; the instruction needs no alignment.
+    unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
+}
+
+/// The first 64 bytes, zeros where there are none.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn load_bytes_tail(x: &[u8]) -> __m512i {
+    let mask = if x.len() >= 64 { !0 } else { (1 << x.len()) - 1 };
+    // SAFETY: bytes past the end are masked off, and those are not read.
+    unsafe { _mm512_maskz_loadu_epi8(mask, x.as_ptr().cast()) }
+}
+
+/// 16 codes as floats.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_codes(codes: &[u8; 16]) -> __m512 {
+    // SAFETY: 16 bytes are readable; the instruction needs no alignment.
+    let bytes = unsafe { _mm_loadu_si128(codes.as_ptr().cast()) };
+    _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
+}
+
+/// The lowest `n` of 16 bits.
+#[inline]
+fn tail_mask(n: usize) -> __mmask16 {
+    if n >= 16 { !0 } else { (1 << n) - 1 }
+}
+
+/// Folds `step` over both slices in four independent chains (the latency of one step is about four times its
+/// throughput) and adds up the lanes. `step` must leave the sum alone where both inputs are zero.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn sum(a: &[f32], b: &[f32], step: impl Fn(__m512, __m512, __m512) -> __m512) -> f32 {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<16>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<16>();
+    let (a_quads, a_chunks) = a_chunks.as_chunks::<4>();
+    let (b_quads, b_chunks) = b_chunks.as_chunks::<4>();
+
+    let mut sums = [_mm512_setzero_ps(); 4];
+    for (a, b) in a_quads.iter().zip(b_quads) {
+        sums[0] = step(sums[0], load(&a[0]), load(&b[0]));
+        sums[1] = step(sums[1], load(&a[1]), load(&b[1]));
+        sums[2] = step(sums[2], load(&a[2]), load(&b[2]));
+        sums[3] = step(sums[3], load(&a[3]), load(&b[3]));
+    }
+    for ((sum, a), b) in sums.iter_mut().zip(a_chunks).zip(b_chunks) {
+        *sum = step(*sum, load(a), load(b));
+    }
+    if !a_rest.is_empty() {
+        sums[3] = step(sums[3], load_tail(a_rest), load_tail(b_rest));
+    }
+    _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])))
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |sum, a, b| {
+        let d = _mm512_sub_ps(a, b);
+        _mm512_fmadd_ps(d, d, sum)
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |sum, a, b| _mm512_fmadd_ps(a, b, sum))
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn l1(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |sum, a, b| _mm512_add_ps(sum, _mm512_abs_ps(_mm512_sub_ps(a, b))))
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<16>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<16>();
+    let (a_pairs, a_chunks) = a_chunks.as_chunks::<2>();
+    let (b_pairs, b_chunks) = b_chunks.as_chunks::<2>();
+
+    // Two chains for each of the three sums.
+    let zero = [_mm512_setzero_ps(); 3];
+    let step = |[ab, aa, bb]: [__m512; 3], a, b| {
+        [_mm512_fmadd_ps(a, b, ab), _mm512_fmadd_ps(a, a, aa), _mm512_fmadd_ps(b, b, bb)]
+    };
+    let (mut even, mut odd) = (zero, zero);
+    for (a, b) in a_pairs.iter().zip(b_pairs) {
+        even = step(even, load(&a[0]), load(&b[0]));
+        odd = step(odd, load(&a[1]), load(&b[1]));
+    }
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        even = step(even, load(a), load(b));
+    }
+    if !a_rest.is_empty() {
+        odd = step(odd, load_tail(a_rest), load_tail(b_rest));
+    }
+    let [ab, aa, bb] = [0, 1, 2].map(|i| _mm512_reduce_add_ps(_mm512_add_ps(even[i], odd[i])));
+    (ab, aa, bb)
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn norm_squared(a: &[f32]) -> f64 {
+    // The square of an f32 is exact in f64, so the fused step rounds as often as a plain one: once.
+    let step = |[low, high]: [__m512d; 2], x| {
+        let l = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+        let h = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x));
+        [_mm512_fmadd_pd(l, l, low), _mm512_fmadd_pd(h, h, high)]
+    };
+    let (chunks, rest) = a.as_chunks::<16>();
+    let (pairs, chunks) = chunks.as_chunks::<2>();
+    let (mut even, mut odd) = ([_mm512_setzero_pd(); 2], [_mm512_setzero_pd(); 2]);
+    for pair in pairs {
+        even = step(even, load(&pair[0]));
+        odd = step(odd, load(&pair[1]));
+    }
+    for chunk in chunks {
+        even = step(even, load(chunk));
+    }
+    odd = step(odd, load_tail(rest));
+    _mm512_reduce_add_pd(_mm512_add_pd(_mm512_add_pd(even[0], even[1]), _mm512_add_pd(odd[0], odd[1])))
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn dot_f32_u8(query: &[f32], codes: &[u8]) -> f32 {
+    let n = query.len().min(codes.len());
+    let (q_chunks, q_rest) = query[..n].as_chunks::<16>();
+    let (c_chunks, c_rest) = codes[..n].as_chunks::<16>();
+    let (q_quads, q_chunks) = q_chunks.as_chunks::<4>();
+    let (c_quads, c_chunks) = c_chunks.as_chunks::<4>();
+
+    let mut sums = [_mm512_setzero_ps(); 4];
+    for (q, c) in q_quads.iter().zip(c_quads) {
+        sums[0] = _mm512_fmadd_ps(load(&q[0]), load_codes(&c[0]), sums[0]);
+        sums[1] = _mm512_fmadd_ps(load(&q[1]), load_codes(&c[1]), sums[1]);
+        sums[2] = _mm512_fmadd_ps(load(&q[2]), load_codes(&c[2]), sums[2]);
+        sums[3] = _mm512_fmadd_ps(load(&q[3]), load_codes(&c[3]), sums[3]);
+    }
+    for ((sum, q), c) in sums.iter_mut().zip(q_chunks).zip(c_chunks) {
+        *sum = _mm512_fmadd_ps(load(q), load_codes(c), *sum);
+    }
+    if !q_rest.is_empty() {
+        sums[3] = _mm512_fmadd_ps(load_tail(q_rest), load_codes(&padded(c_rest)), sums[3]);
+    }
+    _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])))
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn dot_u8(a: &[u8], b: &[u8]) -> u64 {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<64>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<64>();
+
+    // Products of bytes, widened to 16 bits by interleaving with zeros, fit 17 bits summed in pairs.
+    let zero = _mm512_setzero_si512();
+    let step = |[low, high]: [__m512i; 2], a, b| {
+        let l = _mm512_madd_epi16(_mm512_unpacklo_epi8(a, zero), _mm512_unpacklo_epi8(b, zero));
+        let h = _mm512_madd_epi16(_mm512_unpackhi_epi8(a, zero), _mm512_unpackhi_epi8(b, zero));
+        [_mm512_add_epi32(low, l), _mm512_add_epi32(high, h)]
+    };
+    let mut sums = [zero; 2];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        sums = step(sums, load_bytes(a), load_bytes(b));
+    }
+    sums = step(sums, load_bytes_tail(a_rest), load_bytes_tail(b_rest));
+    _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1])) as u64
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn dot_u8_vnni(a: &[u8], b: &[u8]) -> u64 {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<64>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<64>();
+    let (a_pairs, a_chunks) = a_chunks.as_chunks::<2>();
+    let (b_pairs, b_chunks) = b_chunks.as_chunks::<2>();
+
+    // VPDPBUSD multiplies unsigned by signed bytes. Flipping the top bit of b gives b - 128 as a signed byte, so
+    // sum a b = sum a (b - 128) + 128 sum a.
+    let flip = _mm512_set1_epi8(-128);
+    let ones = _mm512_set1_epi8(1);
+    let step = |[products, bytes]: [__m512i; 2], a, b| {
+        let signed = _mm512_xor_si512(b, flip);
+        [_mm512_dpbusd_epi32(products, a, signed), _mm512_dpbusd_epi32(bytes, a, ones)]
+    };
+    let zero = _mm512_setzero_si512();
+    let (mut even, mut odd) = ([zero; 2], [zero; 2]);
+    for (a, b) in a_pairs.iter().zip(b_pairs) {
+        even = step(even, load_bytes(&a[0]), load_bytes(&b[0]));
+        odd = step(odd, load_bytes(&a[1]), load_bytes(&b[1]));
+    }
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        even = step(even, load_bytes(a), load_bytes(b));
+    }
+    if !a_rest.is_empty() {
+        odd = step(odd, load_bytes_tail(a_rest), load_bytes_tail(b_rest));
+    }
+    let [products, bytes] = [0, 1].map(|i| _mm512_add_epi32(even[i], odd[i]));
+    _mm512_reduce_add_epi32(_mm512_add_epi32(products, _mm512_slli_epi32::<7>(bytes))) as u64
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn sum_u8(codes: &[u8]) -> u64 {
+    let zero = _mm512_setzero_si512();
+    let (chunks, rest) = codes.as_chunks::<64>();
+    let mut sum = _mm512_sad_epu8(load_bytes_tail(rest), zero);
+    for chunk in chunks {
+        sum = _mm512_add_epi64(sum, _mm512_sad_epu8(load_bytes(chunk), zero));
+    }
+    _mm512_reduce_add_epi64(sum) as u64
+}
+
+/// For each query plane, the popcounts of the bits it shares with each of the 8 neighbours.
+///
+/// One load per word; per plane a broadcasting AND, VPOPCNTQ and an addition, the P chains being independent. No
+/// cheaper way was found: a carry-save adder costs as much as the popcount and addition it replaces, and masked
+/// additions of query bytes (64 at a time, the code as mask) took twice the time.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vpopcntdq")]
+fn plane_counts<const P: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [__m512i; P] {
+    let mut counts = [_mm512_setzero_si512(); P];
+    for (w, block) in codes.iter().enumerate() {
+        let code = load_bytes(block);
+        for (count, plane) in counts.iter_mut().zip(planes) {
+            let common = _mm512_and_si512(code, _mm512_set1_epi64(plane[w] as i64));
+            *count = _mm512_add_epi64(*count, _mm512_popcnt_epi64(common));
+        }
+    }
+    counts
+}
+
+/// `x << n` in each of the 8 lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn shift_left(x: __m512i, n: usize) -> __m512i {
+    _mm512_sll_epi64(x, _mm_cvtsi64_si128(n as i64))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl")]
+fn to_array(x: __m512i) -> [i32; 8] {
+    let mut lanes = [0; 8];
+    // SAFETY: `lanes` has the 32 bytes that are written; the instruction needs no alignment.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), _mm512_cvtepi64_epi32(x)) };
+    lanes
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
+fn score_group_q4(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> [i32; 8] {
+    let planes = query_planes::<4>(planes, words, 0);
+    let mut scores = _mm512_setzero_si512();
+    for (p, codes) in group_planes(group, words, bits) {
+        let n = plane_counts(codes, planes);
+        let positive = _mm512_add_epi64(n[0], _mm512_add_epi64(shift_left(n[1], 1), shift_left(n[2], 2)));
+        let sum = _mm512_sub_epi64(positive, shift_left(n[3], 3));
+        scores = _mm512_add_epi64(scores, shift_left(sum, p));
+    }
+    to_array(scores)
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
+fn score_group_u8(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> ([u32; 8], [u32; 8]) {
+    let planes = query_planes::<8>(planes, words, 0);
+    let zero = _mm512_setzero_si512();
+    let (mut scores, mut code_sums) = (zero, zero);
+    for (p, codes) in group_planes(group, words, bits) {
+        let n = plane_counts(codes, planes);
+        // Horner's rule over the planes, from the heaviest down.
+        let sum = n.into_iter().rev().fold(zero, |sum, n| _mm512_add_epi64(_mm512_add_epi64(sum, sum), n));
+        scores = _mm512_add_epi64(scores, shift_left(sum, p));
+        let mut ones = zero;
+        for block in codes {
+            ones = _mm512_add_epi64(ones, _mm512_popcnt_epi64(load_bytes(block)));
+        }
+        code_sums = _mm512_add_epi64(code_sums, shift_left(ones, p));
+    }
+    (to_array(scores).map(|x| x as u32), to_array(code_sums).map(|x| x as u32))
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
+    let (chunks, rest) = codes.as_chunks::<64>();
+    let words = codes.len().div_ceil(64);
+    for (w, chunk) in chunks.iter().enumerate() {
+        let bytes = load_bytes(chunk);
+        for j in 0..bits {
+            planes[j * words + w] =
+                _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(1i8.wrapping_shl(j as u32)));
+        }
+    }
+    if !rest.is_empty() {
+        let bytes = load_bytes_tail(rest);
+        for j in 0..bits {
+            planes[j * words + words - 1] =
+                _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(1i8.wrapping_shl(j as u32)));
+        }
+    }
+}
+
+/// One step of [`sign_code`]: adds to the four sums and returns the bits.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn sign_step(sums: &mut [__m512; 4], target: &[f32; 16], origin: &[f32; 16]) -> u64 {
+    let origin = load(origin);
+    let r = _mm512_sub_ps(load(target), origin);
+    let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(r, _mm512_setzero_ps());
+    sums[0] = _mm512_fmadd_ps(r, r, sums[0]);
+    sums[1] = _mm512_add_ps(sums[1], _mm512_abs_ps(r));
+    sums[2] = _mm512_mask_add_ps(sums[2], positive, sums[2], origin);
+    sums[3] = _mm512_add_ps(sums[3], origin);
+    u64::from(positive)
+}
+
+/// 64 dimensions of [`sign_code`], alternating between two sets of sums.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn sign_word(sums: &mut [[__m512; 4]; 2], target: &[f32; 64], origin: &[f32; 64]) -> u64 {
+    let (t, o) = (target.as_chunks::<16>().0, origin.as_chunks::<16>().0);
+    let mut word = 0;
+    for i in 0..4 {
+        word |= sign_step(&mut sums[i % 2], &t[i], &o[i]) << (16 * i);
+    }
+    word
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn sign_code(target: &[f32], origin: &[f32], words_out: &mut [u64]) -> ResidualSums {
+    let n = target.len().min(origin.len());
+    let (t_chunks, t_rest) = target[..n].as_chunks::<64>();
+    let (o_chunks, o_rest) = origin[..n].as_chunks::<64>();
+
+    let mut sums = [[_mm512_setzero_ps(); 4]; 2];
+    for ((target, origin), word) in t_chunks.iter().zip(o_chunks).zip(&mut *words_out) {
+        *word = sign_word(&mut sums, target, origin);
+    }
+    if !t_rest.is_empty()
+        && let Some(word) = words_out.get_mut(t_chunks.len())
+    {
+        *word = sign_word(&mut sums, &padded(t_rest), &padded(o_rest));
+    }
+    let [norm_squared, abs_sum, origin_sum, origin_total] =
+        [0, 1, 2, 3].map(|i| _mm512_reduce_add_ps(_mm512_add_ps(sums[0][i], sums[1][i])));
+    ResidualSums { norm_squared, abs_sum, origin_sum, origin_total }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn min_max(x: &[f32]) -> (f32, f32) {
+    scalar::min_max(x)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn quantize_u8(x: &[f32], lo: f32, inv_step: f32, codes_out: &mut [u8]) {
+    scalar::quantize_u8(x, lo, inv_step, codes_out);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) {
+    scalar::decode_u8(codes, lo, step, out);
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn hadamard(x: &mut [f32]) {
+    if x.len() >= 256 {
+        for block in x.as_chunks_mut::<256>().0 {
+            hadamard_256(block);
+        }
+        scalar::hadamard_from(x, 256);
+    } else if x.len() >= 16 {
+        for chunk in x.as_chunks_mut::<16>().0 {
+            store(chunk, hadamard_16(load(chunk)));
+        }
+        scalar::hadamard_from(x, 16);
+    } else {
+        scalar::hadamard_from(x, 1);
+    }
+}
+
+/// The stages of strides 1, 2, 4 and 8, inside a register. A butterfly is the register with its partners swapped,
+/// plus the register with the upper partners negated; the product with 1 or -1 is exact, so this rounds like a
+/// plain addition.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn hadamard_16(x: __m512) -> __m512 {
+    const SIGNS: [[f32; 16]; 4] = {
+        let mut signs = [[1.0; 16]; 4];
+        let mut i = 0;
+        while i < 64 {
+            if (i % 16) & (1 << (i / 16)) != 0 {
+                signs[i / 16][i % 16] = -1.0;
+            }
+            i += 1;
+        }
+        signs
+    };
+    let x = _mm512_fmadd_ps(x, load(&SIGNS[0]), _mm512_permute_ps::<0b10_11_00_01>(x));
+    let x = _mm512_fmadd_ps(x, load(&SIGNS[1]), _mm512_permute_ps::<0b01_00_11_10>(x));
+    let x = _mm512_fmadd_ps(x, load(&SIGNS[2]), _mm512_shuffle_f32x4::<0b10_11_00_01>(x, x));
+    _mm512_fmadd_ps(x, load(&SIGNS[3]), _mm512_shuffle_f32x4::<0b01_00_11_10>(x, x))
+}
+
+/// One stage of stride S registers. Every index is a constant once unrolled, which keeps `x` in registers.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn butterflies<const S: usize>(x: &mut [__m512; 16]) {
+    for k in 0..8 {
+        let i = k / S * (2 * S) + k % S;
+        (x[i], x[i + S]) = (_mm512_add_ps(x[i], x[i + S]), _mm512_sub_ps(x[i], x[i + S]));
+    }
+}
+
+/// The first eight stages: four inside the registers, four between them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn hadamard_256(block: &mut [f32; 256]) {
+    let chunks = block.as_chunks_mut::<16>().0;
+    let mut x: [__m512; 16] = std::array::from_fn(|i| hadamard_16(load(&chunks[i])));
+    butterflies::<1>(&mut x);
+    butterflies::<2>(&mut x);
+    butterflies::<4>(&mut x);
+    butterflies::<8>(&mut x);
+    for (chunk, x) in chunks.iter_mut().zip(x) {
+        store(chunk, x);
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn scale_by(x: &mut [f32], s: &[f32]) {
+    scalar::scale_by(x, s);
+}
+
+#[target_feature(enable = "avx512f")]
+fn givens_halves(lo: &mut [f32], hi: &mut [f32]) {
+    scalar::givens_halves(lo, hi);
+}

@@ -1,0 +1,278 @@
+//! The reference: these functions define each kernel's result.
+//!
+//! They are also what every CPU without an own set runs. Sums therefore run over `LANES` independent accumulators,
+//! which LLVM maps to vector registers; it may not reorder float additions by itself.
+
+use super::{Kernels, ResidualSums, group_planes, padded, query_planes};
+use std::f32::consts::FRAC_1_SQRT_2;
+
+pub(super) const KERNELS: Kernels = Kernels {
+    name: "scalar",
+    available: || true,
+    l2_squared,
+    dot,
+    l1,
+    dot_and_norms,
+    norm_squared,
+    dot_f32_u8,
+    dot_u8,
+    sum_u8,
+    score_group_q4,
+    score_group_u8,
+    pack_planes,
+    sign_code,
+    min_max,
+    quantize_u8,
+    decode_u8,
+    hadamard,
+    scale_by,
+    givens_halves,
+};
+
+/// Accumulators of a sum: four 128-bit registers of `f32`, enough to hide the latency of an addition.
+const LANES: usize = 16;
+
+/// `sum term(a_i, b_i)`.
+#[inline(always)]
+fn sum<B: Copy>(a: &[f32], b: &[B], term: impl Fn(f32, B) -> f32) -> f32 {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<LANES>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for i in 0..LANES {
+            sums[i] += term(a[i], b[i]);
+        }
+    }
+    // Apart from `sums`, which stay in registers only while every index is a constant.
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| term(a, b)).sum();
+    total(sums) + rest
+}
+
+/// The sum of the accumulators, added in a tree so that LLVM can fold register by register.
+#[inline(always)]
+fn total(mut sums: [f32; LANES]) -> f32 {
+    let mut n = LANES / 2;
+    while n > 0 {
+        for i in 0..n {
+            sums[i] += sums[i + n];
+        }
+        n /= 2;
+    }
+    sums[0]
+}
+
+pub(super) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |a, b| (a - b) * (a - b))
+}
+
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |a, b| a * b)
+}
+
+pub(super) fn l1(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |a, b| (a - b).abs())
+}
+
+pub(super) fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
+    let n = a.len().min(b.len());
+    let (a, b) = (&a[..n], &b[..n]);
+    // Three passes over data in the first cache level: 3 x 16 accumulators would not fit the registers.
+    (dot(a, b), dot(a, a), dot(b, b))
+}
+
+pub(super) fn norm_squared(a: &[f32]) -> f64 {
+    let (chunks, rest) = a.as_chunks::<8>();
+    let square = |x: f32| f64::from(x) * f64::from(x);
+    let mut sums = [0.0; 8];
+    for chunk in chunks {
+        for i in 0..8 {
+            sums[i] += square(chunk[i]);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&x| square(x)).sum::<f64>()
+}
+
+pub(super) fn dot_f32_u8(query: &[f32], codes: &[u8]) -> f32 {
+    sum(query, codes, |q, c| q * f32::from(c))
+}
+
+pub(super) fn dot_u8(a: &[u8], b: &[u8]) -> u64 {
+    a.iter().zip(b).map(|(&a, &b)| u32::from(a) * u32::from(b)).sum::<u32>().into()
+}
+
+pub(super) fn sum_u8(codes: &[u8]) -> u64 {
+    codes.iter().map(|&c| u32::from(c)).sum::<u32>().into()
+}
+
+/// For each query plane and neighbour, the popcount of their common bits.
+#[inline(always)]
+fn plane_counts<const P: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [[u64; 8]; P] {
+    let mut counts = [[0; 8]; P];
+    for (w, block) in codes.iter().enumerate() {
+        let code = block.as_chunks::<8>().0;
+        for (counts, plane) in counts.iter_mut().zip(planes) {
+            let query = plane[w];
+            for (count, &code) in counts.iter_mut().zip(code) {
+                *count += u64::from((u64::from_le_bytes(code) & query).count_ones());
+            }
+        }
+    }
+    counts
+}
+
+pub(super) fn score_group_q4(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> [i32; 8] {
+    let planes = query_planes::<4>(planes, words, 0);
+    let mut scores = [0; 8];
+    for (p, codes) in group_planes(group, words, bits) {
+        let n = plane_counts(codes, planes).map(|counts| counts.map(|n| n as i32));
+        for (l, score) in scores.iter_mut().enumerate() {
+            *score += (n[0][l] + 2 * n[1][l] + 4 * n[2][l] - 8 * n[3][l]) << p;
+        }
+    }
+    scores
+}
+
+pub(super) fn score_group_u8(
+    group: &[u8],
+    words: usize,
+    bits: usize,
+    planes: &[u64],
+) -> ([u32; 8], [u32; 8]) {
+    let planes = query_planes::<8>(planes, words, 0);
+    let (mut scores, mut code_sums) = ([0; 8], [0; 8]);
+    for (p, codes) in group_planes(group, words, bits) {
+        for (j, counts) in plane_counts(codes, planes).iter().enumerate() {
+            for (score, &n) in scores.iter_mut().zip(counts) {
+                *score += (n as u32) << (p + j);
+            }
+        }
+        for block in codes {
+            for (sum, &code) in code_sums.iter_mut().zip(block.as_chunks::<8>().0) {
+                *sum += u64::from_le_bytes(code).count_ones() << p;
+            }
+        }
+    }
+    (scores, code_sums)
+}
+
+/// Bit j of each of 64 bytes, the first byte's lowest.
+#[inline(always)]
+fn plane_word(bytes: &[u8; 64], j: usize) -> u64 {
+    let mut word = 0;
+    for (k, &eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        // One multiplication moves bit 8i of the eight to bit 56 + i; no two partial products meet.
+        let lowest = (u64::from_le_bytes(eight) >> j) & 0x0101_0101_0101_0101;
+        word |= (lowest.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * k);
+    }
+    word
+}
+
+pub(super) fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
+    let words = codes.len().div_ceil(64);
+    for (w, chunk) in codes.chunks(64).enumerate() {
+        let bytes = padded(chunk);
+        for j in 0..bits {
+            planes[j * words + w] = plane_word(&bytes, j);
+        }
+    }
+}
+
+pub(super) fn sign_code(target: &[f32], origin: &[f32], words_out: &mut [u64]) -> ResidualSums {
+    let n = target.len().min(origin.len()).min(64 * words_out.len());
+    let (target, origin) = (&target[..n], &origin[..n]);
+    for ((target, origin), word) in target.chunks(64).zip(origin.chunks(64)).zip(words_out) {
+        let mut positive = [0; 64];
+        for ((positive, &t), &o) in positive.iter_mut().zip(target).zip(origin) {
+            *positive = u8::from(t - o > 0.0);
+        }
+        *word = plane_word(&positive, 0);
+    }
+    // Passes over data in the first cache level, each of which LLVM can vectorise.
+    ResidualSums {
+        norm_squared: l2_squared(target, origin),
+        abs_sum: l1(target, origin),
+        origin_sum: sum(target, origin, |t, o| if t - o > 0.0 { o } else { 0.0 }),
+        origin_total: sum(origin, origin, |o, _| o),
+    }
+}
+
+// What follows works element by element, so every set takes its result from these bodies: inlined into a function
+// of a wider set, they are compiled for it.
+
+#[inline(always)]
+pub(super) fn min_max(x: &[f32]) -> (f32, f32) {
+    // As integers that order like the floats (negative ones have their magnitude flipped), because LLVM vectorises
+    // a minimum of integers.
+    let flip = |bits: i32| bits ^ ((bits >> 31) & i32::MAX);
+    let float = |key: i32| f32::from_bits(flip(key) as u32);
+    let (mut low, mut high) =
+        (flip(f32::INFINITY.to_bits() as i32), flip(f32::NEG_INFINITY.to_bits() as i32));
+    for &x in x {
+        let key = flip(x.to_bits() as i32);
+        low = low.min(key);
+        high = high.max(key);
+    }
+    (float(low), float(high))
+}
+
+#[inline(always)]
+pub(super) fn quantize_u8(x: &[f32], lo: f32, inv_step: f32, codes_out: &mut [u8]) {
+    /// 2^23: added to a float below it, it leaves the integer nearest to it in the low bits (ties to even).
+    const ROUND: f32 = 8_388_608.0;
+    for (code, &x) in codes_out.iter_mut().zip(x) {
+        let v = (x - lo) * inv_step;
+        let v = if v > 0.0 { v } else { 0.0 };
+        let v = if v < 255.0 { v } else { 255.0 };
+        *code = (v + ROUND).to_bits() as u8;
+    }
+}
+
+#[inline(always)]
+pub(super) fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) {
+    for (out, &code) in out.iter_mut().zip(codes) {
+        *out = lo + step * f32::from(code);
+    }
+}
+
+pub(super) fn hadamard(x: &mut [f32]) {
+    hadamard_from(x, 1);
+}
+
+/// The stages of the transform with strides from `stride` on, two at a time.
+#[inline(always)]
+pub(super) fn hadamard_from(x: &mut [f32], mut stride: usize) {
+    assert!(x.len().is_power_of_two());
+    while 2 * stride < x.len() {
+        for block in x.chunks_exact_mut(4 * stride) {
+            let (ab, cd) = block.split_at_mut(2 * stride);
+            let (a, b) = ab.split_at_mut(stride);
+            let (c, d) = cd.split_at_mut(stride);
+            for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+                let (p, q, r, s) = (*a + *b, *a - *b, *c + *d, *c - *d);
+                (*a, *b, *c, *d) = (p + r, q + s, p - r, q - s);
+            }
+        }
+        stride *= 4;
+    }
+    if stride < x.len() {
+        let (a, b) = x.split_at_mut(stride);
+        for (a, b) in a.iter_mut().zip(b) {
+            (*a, *b) = (*a + *b, *a - *b);
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn scale_by(x: &mut [f32], s: &[f32]) {
+    for (x, &s) in x.iter_mut().zip(s) {
+        *x *= s;
+    }
+}
+
+#[inline(always)]
+pub(super) fn givens_halves(lo: &mut [f32], hi: &mut [f32]) {
+    for (lo, hi) in lo.iter_mut().zip(hi) {
+        (*lo, *hi) = ((*lo + *hi) * FRAC_1_SQRT_2, (*lo - *hi) * FRAC_1_SQRT_2);
+    }
+}

@@ -1,0 +1,417 @@
+//! Every available set against `scalar.rs`, and `scalar.rs` against plain definitions in wide arithmetic: at every
+//! length up to 300 and some large ones, at every alignment for bytes, and on hostile values.
+
+use super::{Kernels, MAX_CODES, active, available, pack_planes_i4, pack_planes_u8, scalar};
+
+/// Every length at which some main loop, remainder or tail begins or ends, and more.
+fn lengths() -> impl Iterator<Item = usize> {
+    (0..=300).chain([383, 384, 511, 768, 1000, 1536, 4097, 15_999, 16_000])
+}
+
+/// A fixed stream of pseudo-random numbers (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// In [-1, 1).
+    fn unit(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    fn bytes(&mut self, n: usize) -> Vec<u8> {
+        (0..n).map(|_| self.next() as u8).collect()
+    }
+
+    fn floats(&mut self, n: usize, mut value: impl FnMut(&mut Random) -> f32) -> Vec<f32> {
+        (0..n).map(|_| value(self)).collect()
+    }
+}
+
+type Distribution = fn(&mut Random) -> f32;
+
+/// Values that have broken distance kernels before.
+const DISTRIBUTIONS: [(&str, Distribution); 6] = [
+    ("unit", Random::unit),
+    ("small integers", |r| (r.next() % 17) as f32 - 8.0),
+    ("denormals", |r| f32::from_bits((r.next() as u32) & 0x807f_ffff)),
+    ("signed zeros", |r| if r.next() & 1 == 0 { 0.0 } else { -0.0 }),
+    ("huge next to tiny", |r| r.unit() * [1e-30, 1.0, 1e15][(r.next() % 3) as usize]),
+    ("overflowing", |r| r.unit() * 3e38),
+];
+
+/// `got` is a sum in `f32` of `n` terms whose exact sum is `exact` and whose absolute values add up to `magnitude`.
+#[track_caller]
+fn assert_f32_sum(got: f32, exact: f64, magnitude: f64, n: usize, context: &str) {
+    if magnitude < 3e38 {
+        // Each of at most n + 2 roundings is relative to at most `magnitude`, or loses a piece of a denormal.
+        let slack = (n + 2) as f64 * (magnitude * f64::from(f32::EPSILON) + f64::from(f32::from_bits(1)));
+        assert!((f64::from(got) - exact).abs() <= slack, "{context}: {got}, exactly {exact}");
+    } else if exact == magnitude && exact > 4e38 {
+        assert_eq!(got, f32::INFINITY, "{context}: a sum without cancellation overflows to infinity");
+    }
+}
+
+fn for_all_pairs(mut check: impl FnMut(&Kernels, &[f32], &[f32], &str)) {
+    let mut random = Random(1);
+    for (name, value) in DISTRIBUTIONS {
+        for n in lengths() {
+            let a = random.floats(n, value);
+            let b = random.floats(n, value);
+            for set in available() {
+                check(set, &a, &b, &format!("{}, {name}, length {n}", set.name()));
+            }
+        }
+    }
+}
+
+fn pairs<'a>(a: &'a [f32], b: &'a [f32]) -> impl Iterator<Item = (f64, f64)> + 'a {
+    a.iter().zip(b).map(|(&a, &b)| (f64::from(a), f64::from(b)))
+}
+
+#[test]
+fn float_sums_are_right_at_every_length_and_for_hostile_values() {
+    for_all_pairs(|set, a, b, context| {
+        let n = a.len();
+        let sum = |term: fn(f64, f64) -> f64| pairs(a, b).map(|(a, b)| term(a, b)).sum::<f64>();
+        let check = |got, term: fn(f64, f64) -> f64, absolute: fn(f64, f64) -> f64| {
+            assert_f32_sum(got, sum(term), sum(absolute), n, context);
+        };
+        let square = |a: f64, b: f64| (a - b) * (a - b);
+        // Rounding the difference is relative to the operands' difference, so the squares bound the error.
+        check(set.l2_squared(a, b), square, square);
+        check(set.l1(a, b), |a, b| (a - b).abs(), |a, b| (a - b).abs());
+        check(set.dot(a, b), |a, b| a * b, |a, b| (a * b).abs());
+        let (ab, aa, bb) = set.dot_and_norms(a, b);
+        check(ab, |a, b| a * b, |a, b| (a * b).abs());
+        check(aa, |a, _| a * a, |a, _| a * a);
+        check(bb, |_, b| b * b, |_, b| b * b);
+        let norm = sum(|a, _| a * a);
+        assert!((set.norm_squared(a) - norm).abs() <= norm * 1e-12, "{context}");
+    });
+}
+
+#[test]
+fn float_sums_of_small_integers_are_exact() {
+    let mut random = Random(2);
+    for n in lengths() {
+        let a = random.floats(n, |r| (r.next() % 9) as f32 - 4.0);
+        let b = random.floats(n, |r| (r.next() % 9) as f32 - 4.0);
+        for set in available() {
+            assert_eq!(set.l2_squared(&a, &b), scalar::l2_squared(&a, &b), "{} {n}", set.name());
+            assert_eq!(set.dot(&a, &b), scalar::dot(&a, &b), "{} {n}", set.name());
+            assert_eq!(set.l1(&a, &b), scalar::l1(&a, &b), "{} {n}", set.name());
+            assert_eq!(set.dot_and_norms(&a, &b), scalar::dot_and_norms(&a, &b), "{} {n}", set.name());
+            assert_eq!(set.norm_squared(&a), scalar::norm_squared(&a), "{} {n}", set.name());
+        }
+    }
+}
+
+#[test]
+fn infinities_and_nan_travel_like_in_plain_arithmetic() {
+    for n in [1, 7, 8, 9, 16, 17, 33, 64, 65, 100, 300] {
+        for at in 0..n {
+            for (x, y) in [
+                (f32::INFINITY, 1.0),
+                (f32::INFINITY, f32::INFINITY),
+                (f32::INFINITY, f32::NEG_INFINITY),
+                (f32::NEG_INFINITY, 0.0),
+                (f32::NAN, 1.0),
+            ] {
+                let (mut a, mut b) = (vec![1.0; n], vec![2.0; n]);
+                (a[at], b[at]) = (x, y);
+                let same = |got: f32, want: f32| assert!(got == want || got.is_nan() && want.is_nan());
+                for set in available() {
+                    same(set.l2_squared(&a, &b), scalar::l2_squared(&a, &b));
+                    same(set.dot(&a, &b), scalar::dot(&a, &b));
+                    same(set.l1(&a, &b), scalar::l1(&a, &b));
+                    let (got, want) = (set.dot_and_norms(&a, &b), scalar::dot_and_norms(&a, &b));
+                    same(got.0, want.0);
+                    same(got.1, want.1);
+                    same(got.2, want.2);
+                    same(set.norm_squared(&a) as f32, scalar::norm_squared(&a) as f32);
+                }
+            }
+        }
+    }
+}
+
+/// A release build ignores the excess of the longer slice; a debug build refuses it.
+#[cfg(not(debug_assertions))]
+#[test]
+fn lengths_that_differ_are_cut_to_the_shorter() {
+    let (a, b) = ([1.0f32; 100], [2.0f32; 70]);
+    for set in available() {
+        assert_eq!(set.l2_squared(&a, &b), 70.0);
+        assert_eq!(set.dot(&b, &a), 140.0);
+        assert_eq!(set.l1(&a, &b), 70.0);
+        assert_eq!(set.dot_and_norms(&a, &b), (140.0, 70.0, 280.0));
+    }
+}
+
+#[test]
+fn every_set_is_found_by_its_name() {
+    assert!(available().any(|set| set.name() == "scalar"));
+    for set in available() {
+        assert_eq!(Kernels::by_name(set.name()).map(Kernels::name), Some(set.name()));
+    }
+    assert!(Kernels::by_name("mmx").is_none());
+    assert_eq!(active().name(), available().next().map_or("", Kernels::name));
+}
+
+#[test]
+fn integer_sums_are_exact_at_every_length_and_alignment() {
+    let mut random = Random(3);
+    let (a, b) = (random.bytes(16_000 + 64), random.bytes(16_000 + 64));
+    let extreme = vec![255u8; MAX_CODES];
+    let check = |a: &[u8], b: &[u8]| {
+        let dot: u64 = a.iter().zip(b).map(|(&a, &b)| u64::from(a) * u64::from(b)).sum();
+        let sum: u64 = a.iter().map(|&a| u64::from(a)).sum();
+        for set in available() {
+            assert_eq!(set.dot_u8(a, b), dot, "{}, length {}", set.name(), a.len());
+            assert_eq!(set.sum_u8(a), sum, "{}, length {}", set.name(), a.len());
+        }
+    };
+    for n in lengths() {
+        check(&a[..n], &b[..n]);
+        check(&extreme[..n], &extreme[..n]);
+        check(&extreme[..n], &a[..n]);
+    }
+    for at in 0..64 {
+        check(&a[at..at + 200], &b[63 - at..263 - at]);
+    }
+    check(&extreme, &extreme);
+    check(&extreme, &vec![0; MAX_CODES]);
+}
+
+#[test]
+fn a_query_times_codes_is_right_at_every_length_and_alignment() {
+    let mut random = Random(4);
+    let codes = random.bytes(16_000 + 64);
+    for (name, value) in DISTRIBUTIONS {
+        for n in lengths() {
+            let query = random.floats(n, value);
+            let codes = &codes[n % 64..][..n];
+            let terms = || query.iter().zip(codes).map(|(&q, &c)| f64::from(q) * f64::from(c));
+            for set in available() {
+                let context = format!("{}, {name}, length {n}", set.name());
+                let got = set.dot_f32_u8(&query, codes);
+                assert_f32_sum(got, terms().sum(), terms().map(f64::abs).sum(), n, &context);
+                if name == "small integers" {
+                    assert_eq!(got, scalar::dot_f32_u8(&query, codes), "{context}");
+                }
+            }
+        }
+    }
+}
+
+/// Codes of 8 neighbours, `bits` bits each, as a group: word by word, straight from the definition.
+fn group_of(codes: &[Vec<u8>; 8], bits: usize, words: usize) -> Vec<u8> {
+    let mut group = vec![0u8; bits * words * 64];
+    for (l, code) in codes.iter().enumerate() {
+        for (i, &c) in code.iter().enumerate() {
+            for p in (0..bits).filter(|p| c >> p & 1 != 0) {
+                let word = ((p * words + i / 64) * 8 + l) * 8;
+                group[word + i % 64 / 8] |= 1 << (i % 8);
+            }
+        }
+    }
+    group
+}
+
+#[test]
+fn group_scores_are_the_integer_products_of_query_and_codes() {
+    let mut random = Random(5);
+    // 2000 dimensions make 32 words, past the block in which AVX2 counts in bytes; 16,000 make 250.
+    for d in (1usize..=130).chain([384, 768, 1536, 1983, 1984, 1985, 2000, 4000, 16_000]) {
+        let words = d.div_ceil(64);
+        for bits in [1, 2, 4] {
+            for extreme in [false, true] {
+                let codes: [Vec<u8>; 8] = std::array::from_fn(|_| {
+                    let mask = (1u8 << bits) - 1;
+                    random.bytes(d).iter().map(|c| if extreme { mask } else { c & mask }).collect()
+                });
+                let signed: Vec<i8> =
+                    random.bytes(d).iter().map(|q| if extreme { -8 } else { (q % 16) as i8 - 8 }).collect();
+                let unsigned: Vec<u8> =
+                    random.bytes(d).iter().map(|&q| if extreme { 255 } else { q }).collect();
+
+                // The page may put the group anywhere.
+                let at = d % 64;
+                let mut page = vec![0xa5; at];
+                page.extend(group_of(&codes, bits, words));
+                page.push(0x5a);
+                let group = &page[at..page.len() - 1];
+
+                let dot = |code: &[u8], q: &dyn Fn(usize) -> i64| -> i64 {
+                    code.iter().enumerate().map(|(i, &c)| i64::from(c) * q(i)).sum()
+                };
+                let want_q4 = codes.each_ref().map(|c| dot(c, &|i| i64::from(signed[i])) as i32);
+                let want_u8 = codes.each_ref().map(|c| dot(c, &|i| i64::from(unsigned[i])) as u32);
+                let want_sum = codes.each_ref().map(|c| dot(c, &|_| 1) as u32);
+                let mut planes_q4 = vec![!0; 4 * words];
+                let mut planes_u8 = vec![!0; 8 * words];
+                pack_planes_i4(&signed, &mut planes_q4);
+                pack_planes_u8(&unsigned, &mut planes_u8);
+                for set in available() {
+                    let context = format!("{}, d = {d}, {bits} bits", set.name());
+                    assert_eq!(set.score_group_q4(group, words, bits, &planes_q4), want_q4, "{context}");
+                    let (scores, sums) = set.score_group_u8(group, words, bits, &planes_u8);
+                    assert_eq!((scores, sums), (want_u8, want_sum), "{context}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_group_without_words_scores_zero() {
+    for set in available() {
+        assert_eq!(set.score_group_q4(&[], 0, 1, &[]), [0; 8]);
+        assert_eq!(set.score_group_u8(&[], 0, 2, &[]), ([0; 8], [0; 8]));
+    }
+}
+
+#[test]
+fn planes_hold_the_bits_of_the_codes_and_zeros_after_them() {
+    let mut random = Random(6);
+    for n in lengths() {
+        let (words, at) = (n.div_ceil(64), n % 7);
+        let codes = &random.bytes(n + at)[at..];
+        for bits in 1..=8 {
+            let mut want = vec![0u64; bits * words];
+            for (i, c) in codes.iter().enumerate() {
+                for j in 0..bits {
+                    want[j * words + i / 64] |= u64::from(c >> j & 1) << (i % 64);
+                }
+            }
+            for set in available() {
+                let mut planes = vec![!0; bits * words];
+                set.pack_planes(codes, bits, &mut planes);
+                assert_eq!(planes, want, "{}, length {n}, {bits} bits", set.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sign_code_has_a_bit_for_each_positive_residual_and_sums_to_match() {
+    for_all_pairs(|set, target, origin, context| {
+        let n = target.len();
+        let mut words = vec![!0; n.div_ceil(64)];
+        let sums = set.sign_code(target, origin, &mut words);
+        let bit = |i: usize| words[i / 64] >> (i % 64) & 1 != 0;
+        assert!((0..n).all(|i| bit(i) == (target[i] - origin[i] > 0.0)), "{context}");
+        assert!((n..words.len() * 64).all(|i| !bit(i)), "{context}: bits past the end");
+
+        let check = |got, terms: &dyn Fn(usize) -> f64| {
+            let (exact, magnitude) = ((0..n).map(terms).sum(), (0..n).map(|i| terms(i).abs()).sum());
+            assert_f32_sum(got, exact, magnitude, n, context);
+        };
+        let r = |i: usize| f64::from(target[i]) - f64::from(origin[i]);
+        check(sums.norm_squared, &|i| r(i) * r(i));
+        check(sums.abs_sum, &|i| r(i).abs());
+        check(sums.origin_sum, &|i| if bit(i) { f64::from(origin[i]) } else { 0.0 });
+        check(sums.origin_total, &|i| f64::from(origin[i]));
+    });
+}
+
+#[test]
+fn the_least_and_greatest_elements_are_found_wherever_they_are() {
+    let mut random = Random(7);
+    for n in lengths() {
+        let x = random.floats(n, Random::unit);
+        let want = x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &x| (lo.min(x), hi.max(x)));
+        for set in available() {
+            assert_eq!(set.min_max(&x), want, "{}, length {n}", set.name());
+            for at in 0..n.min(300) {
+                let mut x = x.clone();
+                x[at] = -2.0;
+                assert_eq!(set.min_max(&x).0, -2.0, "{}, length {n}, at {at}", set.name());
+                x[at] = 2.0;
+                assert_eq!(set.min_max(&x).1, 2.0, "{}, length {n}, at {at}", set.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn codes_are_rounded_to_even_and_cut_to_a_byte() {
+    let x =
+        [-1e38, -1.0, -0.5, -0.0, 0.5, 1.5, 2.5, 254.5, 254.51, 255.5, 300.0, 1e38, f32::INFINITY, f32::NAN];
+    let want = [0, 0, 0, 0, 0, 2, 2, 254, 255, 255, 255, 255, 255, 0];
+    for set in available() {
+        let mut codes = [7; 14];
+        set.quantize_u8(&x, 0.0, 1.0, &mut codes);
+        assert_eq!(codes, want, "{}", set.name());
+    }
+}
+
+#[test]
+fn elementwise_kernels_agree_bit_for_bit() {
+    let mut random = Random(8);
+    for (name, value) in DISTRIBUTIONS {
+        for n in lengths() {
+            let (x, s) = (random.floats(n, value), random.floats(n, value));
+            let (lo, hi) = scalar::min_max(&x);
+            let codes = &random.bytes(n + 64)[n % 64..][..n];
+            let run = |set: &Kernels| {
+                let mut quantised = vec![7; n + 1];
+                set.quantize_u8(&x, lo, 255.0 / (hi - lo), &mut quantised[1..]);
+                let mut decoded = vec![7.0; n];
+                set.decode_u8(codes, lo, (hi - lo) / 255.0, &mut decoded);
+                let mut scaled = x.clone();
+                set.scale_by(&mut scaled, &s);
+                let (mut low, mut high) = (x.clone(), s.clone());
+                set.givens_halves(&mut low, &mut high);
+                (quantised, [decoded, scaled, low, high].map(|x| bit_patterns(&x)))
+            };
+            let want = run(&scalar::KERNELS);
+            for set in available() {
+                assert_eq!(run(set), want, "{}, {name}, length {n}", set.name());
+            }
+        }
+    }
+}
+
+/// Bits, with one pattern for every NaN: which one arithmetic makes is left open.
+fn bit_patterns(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect()
+}
+
+#[test]
+fn the_hadamard_transform_agrees_bit_for_bit_with_its_definition_by_stages() {
+    let mut random = Random(9);
+    for (name, value) in DISTRIBUTIONS {
+        for log in 0..=14 {
+            let x = random.floats(1 << log, value);
+            let mut want = x.clone();
+            for stride in (0..log).map(|s| 1usize << s) {
+                for i in (0..want.len()).filter(|i| i & stride == 0) {
+                    (want[i], want[i + stride]) = (want[i] + want[i + stride], want[i] - want[i + stride]);
+                }
+            }
+            for set in available() {
+                let mut got = x.clone();
+                set.hadamard(&mut got);
+                assert_eq!(bit_patterns(&got), bit_patterns(&want), "{}, {name}, 2^{log}", set.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_hadamard_transform_is_its_own_inverse_up_to_the_length() {
+    for set in available() {
+        let x = Random(10).floats(1024, |r| (r.next() % 9) as f32);
+        let mut twice = x.clone();
+        set.hadamard(&mut twice);
+        set.hadamard(&mut twice);
+        assert!(twice.iter().zip(&x).all(|(&t, &x)| t == 1024.0 * x));
+    }
+}
