@@ -1,2 +1,10 @@
-//! QuartzDB.
+//! QuartzDB: vector search for PostgreSQL. `src/README.md` is the map of this crate.
+
+pub mod kernels;
+
+mod error;
+mod types;
+
 pgrx::pg_module_magic!(name, version);
+
+pgrx::extension_sql_file!("../sql/vector.sql", bootstrap);

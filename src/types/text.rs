@@ -53,7 +53,11 @@ pub fn parse_dense(literal: &[u8], max_elements: usize) -> Result<Vec<f32>, Pars
         match rest.split_first() {
             Some((b',', tail)) => rest = tail,
             Some((b']', tail)) => {
-                return if skip_space(tail).is_empty() { Ok(elements) } else { Err(ParseError::TrailingJunk) };
+                return if skip_space(tail).is_empty() {
+                    Ok(elements)
+                } else {
+                    Err(ParseError::TrailingJunk)
+                };
             }
             _ => return Err(ParseError::Syntax),
         }
@@ -212,9 +216,9 @@ fn saturating_integer(text: &[u8]) -> i64 {
         Some((b'+', tail)) => (false, tail),
         _ => (false, text),
     };
-    let magnitude = digits
-        .iter()
-        .fold(0i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')).min(1 << 40));
+    let magnitude = digits.iter().fold(0i64, |value, digit| {
+        value.saturating_mul(10).saturating_add(i64::from(digit - b'0')).min(1 << 40)
+    });
     if negative { -magnitude } else { magnitude }
 }
 
@@ -261,14 +265,71 @@ mod tests {
     #[test]
     fn numbers_read_as_the_c_library_reads_them() {
         for text in [
-            "1", "-1", "+1", "1.", ".5", ".", "", "e5", "1e", "1e+", "1e5", "1E-5x", "0x", "0x.", "0xg", "0x1p3", "0x1p",
-            "0x1p+", "-0x1.8p1", "0x.8", "0x1.", "0x1.000001", "0x1.0000010000000000000001", "0x1.0000030p0",
-            "0x1p-149", "0x1p-150", "0x1.8p-150", "0x1.0000000000000000000001p-150", "0x0.8p-149", "0x1p-151",
-            "0x1.fffffep127", "0x1.ffffffp127", "0x1.fffffefffp127", "0x1p128", "0x1p99999999999999999999",
-            "0x1p-99999999999999999999", "0x123456789abcdef123456789", "0x0p5", "0x00000000000000000000001p0",
-            "0x1.fffffcp-127", "0x1.fffffep-127", "0x1.ffffffp-127", "inf", "INFINITY", "infinit", "nan", "NaN(12_a)",
-            "nan(", "nan(-)", "in", "na", "1e-46", "-1e-46", "1e-45", "7e-46", "3.4028235e38", "3.4028236e38", "4e38",
-            "1e999999999999999999999", "1e-999999999999999999999", "00000.00001", "1..2", "--1", "16777217", "-0",
+            "1",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            ".",
+            "",
+            "e5",
+            "1e",
+            "1e+",
+            "1e5",
+            "1E-5x",
+            "0x",
+            "0x.",
+            "0xg",
+            "0x1p3",
+            "0x1p",
+            "0x1p+",
+            "-0x1.8p1",
+            "0x.8",
+            "0x1.",
+            "0x1.000001",
+            "0x1.0000010000000000000001",
+            "0x1.0000030p0",
+            "0x1p-149",
+            "0x1p-150",
+            "0x1.8p-150",
+            "0x1.0000000000000000000001p-150",
+            "0x0.8p-149",
+            "0x1p-151",
+            "0x1.fffffep127",
+            "0x1.ffffffp127",
+            "0x1.fffffefffp127",
+            "0x1p128",
+            "0x1p99999999999999999999",
+            "0x1p-99999999999999999999",
+            "0x123456789abcdef123456789",
+            "0x0p5",
+            "0x00000000000000000000001p0",
+            "0x1.fffffcp-127",
+            "0x1.fffffep-127",
+            "0x1.ffffffp-127",
+            "inf",
+            "INFINITY",
+            "infinit",
+            "nan",
+            "NaN(12_a)",
+            "nan(",
+            "nan(-)",
+            "in",
+            "na",
+            "1e-46",
+            "-1e-46",
+            "1e-45",
+            "7e-46",
+            "3.4028235e38",
+            "3.4028236e38",
+            "4e38",
+            "1e999999999999999999999",
+            "1e-999999999999999999999",
+            "00000.00001",
+            "1..2",
+            "--1",
+            "16777217",
+            "-0",
         ] {
             assert_reads_like_c(text);
         }

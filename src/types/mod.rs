@@ -1,0 +1,12 @@
+//! The SQL types: input, output, casts, functions, operators and aggregates.
+//!
+//! `varlena`, `array` and `fmgr` deal with datums and the calling convention; everything else here is safe code on slices. The SQL that
+//! declares these functions is hand-written in `sql/`.
+
+mod aggregates;
+mod array;
+mod fmgr;
+mod operators;
+pub mod text;
+mod varlena;
+mod vector;
