@@ -1,6 +1,8 @@
 //! QuartzDB: vector search for PostgreSQL. `src/README.md` is the map of this crate.
 
 pub mod kernels;
+pub mod metric;
+pub mod quantizer;
 
 mod error;
 mod types;

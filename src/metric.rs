@@ -1,0 +1,81 @@
+//! The distances an index can order by: the SQL operator's exact value, and what an index may assume about it.
+
+use crate::kernels;
+
+/// The distance behind an operator class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// `<->`: Euclidean distance.
+    L2,
+    /// `<#>`: negative inner product.
+    InnerProduct,
+    /// `<=>`: one minus the cosine similarity.
+    Cosine,
+    /// `<+>`: taxicab distance.
+    L1,
+}
+
+/// What the quantiser computes with in place of an estimable [`Metric`]: each orders rows as its metric does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Geometry {
+    /// `|a - b|^2`.
+    L2Squared,
+    /// `-<a, b>`.
+    NegativeInnerProduct,
+}
+
+impl Metric {
+    /// Whether vectors are scaled to length one before they enter the index.
+    pub fn normalises(self) -> bool {
+        self == Metric::Cosine
+    }
+
+    /// What to compute with on rotated (and, for the cosine, normalised) vectors; `None` if rotation does not keep
+    /// the metric, so that residual codes cannot estimate it and nodes must be plain.
+    pub fn geometry(self) -> Option<Geometry> {
+        match self {
+            Metric::L2 | Metric::Cosine => Some(Geometry::L2Squared),
+            Metric::InnerProduct => Some(Geometry::NegativeInnerProduct),
+            Metric::L1 => None,
+        }
+    }
+
+    /// Whether fused nodes can serve the metric.
+    pub fn estimable(self) -> bool {
+        self.geometry().is_some()
+    }
+
+    /// What the SQL operator returns for `float4` vectors of equal length, pgvector's arithmetic: sums in `f32` and
+    /// in any order, everything else in `f64`. Sums that overflow are infinite; a cosine with a zero vector, or with
+    /// overflowed norms, is NaN.
+    pub fn distance(self, a: &[f32], b: &[f32]) -> f64 {
+        match self {
+            Metric::L2 => f64::from(kernels::l2_squared(a, b)).sqrt(),
+            Metric::InnerProduct => -f64::from(kernels::dot(a, b)),
+            Metric::Cosine => {
+                let (dot, a, b) = kernels::dot_and_norms(a, b);
+                1.0 - (f64::from(dot) / (f64::from(a) * f64::from(b)).sqrt()).clamp(-1.0, 1.0)
+            }
+            Metric::L1 => f64::from(kernels::l1(a, b)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_of_small_vectors_are_exact() {
+        let (a, b) = ([1.0, 2.0, 3.0], [4.0, 6.0, 3.0]);
+        assert_eq!(Metric::L2.distance(&a, &b), 5.0);
+        assert_eq!(Metric::InnerProduct.distance(&a, &b), -25.0);
+        assert_eq!(Metric::L1.distance(&a, &b), 7.0);
+        assert_eq!(Metric::Cosine.distance(&[1.0, 1.0], &[2.0, 0.0]), 1.0 - 2.0 / 8.0f64.sqrt());
+    }
+
+    #[test]
+    fn cosine_with_a_zero_vector_is_nan() {
+        assert!(Metric::Cosine.distance(&[0.0, 0.0], &[1.0, 0.0]).is_nan());
+    }
+}

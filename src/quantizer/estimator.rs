@@ -1,0 +1,341 @@
+//! Estimated distances to the eight neighbours of a group, from their codes alone.
+//!
+//! Both estimators compute `own + f_add + f_rescale <x, y>` for each lane, `own` being the distance between y
+//! and the node that holds the group. They differ in what y is: [`Estimator`] holds a query, reduced to
+//! signed 4-bit integers; [`InsertEstimator`] a stored vector, with its 8-bit codes as they are. Lanes
+//! without a neighbour give numbers without a meaning.
+
+use super::layout::{Bits, GROUP, GroupLayout};
+use super::sq8::Sq8;
+use crate::kernels;
+use crate::metric::Geometry;
+
+/// A query's estimates.
+pub struct Estimator {
+    layout: GroupLayout,
+    form: Form,
+}
+
+enum Form {
+    /// Planes of integers `i`, q being about `step i`; `centre` is `h sum i`.
+    Planes { planes: Vec<u64>, step: f32, centre: f32 },
+    /// The query as it is, for 8-bit codes; `centre` is `h sum q`.
+    Floats { vector: Vec<f32>, centre: f32 },
+}
+
+impl Estimator {
+    /// Prepares a query, given in the frame.
+    pub fn new(layout: GroupLayout, vector: &[f32]) -> Self {
+        debug_assert_eq!(layout.dimensions(), vector.len());
+        let h = layout.bits().centre();
+        let form = if layout.bits() == Bits::Eight {
+            let sum: f64 = vector.iter().map(|&x| f64::from(x)).sum();
+            Form::Floats { vector: vector.to_vec(), centre: (f64::from(h) * sum) as f32 }
+        } else {
+            let (values, step) = quantise_query(vector);
+            let mut planes = vec![0; 4 * layout.words()];
+            kernels::pack_planes_i4(&values, &mut planes);
+            let sum: i32 = values.iter().map(|&v| i32::from(v)).sum();
+            Form::Planes { planes, step, centre: h * sum as f32 }
+        };
+        Self { layout, form }
+    }
+
+    /// The estimates for a group, in the geometry of its factors: L2 squared, or negative inner product.
+    /// `own` is the query's distance to the node, as [`Query::distance`](super::Query::distance) gives it.
+    /// Never NaN unless `own` is; where the factors overflow, `own`.
+    #[inline]
+    pub fn score(&self, group: &[u8], own: f32) -> [f32; GROUP] {
+        let group = &group[..self.layout.bytes()];
+        let products: [f32; GROUP] = match &self.form {
+            Form::Planes { planes, step, centre } => {
+                let codes = &group[..self.layout.code_bytes()];
+                let bits = self.layout.bits().count();
+                kernels::score_group_q4(codes, self.layout.words(), bits, planes)
+                    .map(|product| step * (product as f32 - centre))
+            }
+            Form::Floats { vector, centre } => std::array::from_fn(|lane| {
+                kernels::dot_f32_u8(vector, self.layout.byte_codes(group, lane)) - centre
+            }),
+        };
+        let (add, rescale) = self.layout.factors(group);
+        std::array::from_fn(|lane| {
+            let estimate = own + (add[lane] + rescale[lane] * products[lane]);
+            if estimate.is_nan() { own } else { estimate }
+        })
+    }
+}
+
+/// Signed 4-bit integers and their step: the range -8..=7 just covers the largest coordinate. A query that
+/// does not fit `f32`, or that is (nearly) zero, becomes zero.
+fn quantise_query(vector: &[f32]) -> (Vec<i8>, f32) {
+    let largest = vector.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+    let step = largest / 7.5;
+    let inverse = 1.0 / step;
+    if !(inverse.is_finite() && inverse > 0.0) {
+        return (vec![0; vector.len()], 0.0);
+    }
+    (vector.iter().map(|x| (x * inverse).round_ties_even().clamp(-8.0, 7.0) as i8).collect(), step)
+}
+
+/// A stored vector's estimates: what insertion asks for.
+pub struct InsertEstimator<'a> {
+    layout: GroupLayout,
+    geometry: Geometry,
+    vector: Sq8<'a>,
+    /// Empty at 8 bits, where codes are compared byte by byte.
+    planes: Vec<u64>,
+    sum: f64,
+}
+
+impl<'a> InsertEstimator<'a> {
+    pub fn new(layout: GroupLayout, geometry: Geometry, vector: Sq8<'a>) -> Self {
+        debug_assert_eq!(layout.dimensions(), vector.dimensions());
+        let mut planes = Vec::new();
+        if layout.bits() != Bits::Eight {
+            planes.resize(8 * layout.words(), 0);
+            kernels::pack_planes_u8(vector.codes, &mut planes);
+        }
+        Self { layout, geometry, vector, planes, sum: vector.sum() }
+    }
+
+    /// Estimates of the distances between this vector and a group's neighbours; `own` is this vector's
+    /// distance to the node ([`Sq8::distance`]). DESIGN's E_b. Squared lengths are cut off at 0.
+    pub fn score(&self, group: &[u8], own: f32) -> [f32; GROUP] {
+        let own = f64::from(own);
+        let (add, rescale) = self.layout.factors(group);
+        let products = self.products(group);
+        std::array::from_fn(|lane| {
+            let estimate = (own + f64::from(add[lane]) + f64::from(rescale[lane]) * products[lane]) as f32;
+            match self.geometry {
+                _ if estimate.is_nan() => own as f32,
+                Geometry::L2Squared => estimate.max(0.0),
+                Geometry::NegativeInnerProduct => estimate,
+            }
+        })
+    }
+
+    /// The distances between this vector's **own** neighbours and itself, if it is the node that holds the
+    /// group: DESIGN's R_b. Not estimates: `|b - v^|^2` or `-<b, v^>` up to rounding, b being the neighbour
+    /// as it was when encoded.
+    pub fn own_distances(&self, group: &[u8]) -> [f32; GROUP] {
+        let own = match self.geometry {
+            Geometry::L2Squared => 0.0,
+            Geometry::NegativeInnerProduct => -self.vector.norm_squared() as f32,
+        };
+        self.score(group, own)
+    }
+
+    /// `<x, y^>` for each lane.
+    fn products(&self, group: &[u8]) -> [f64; GROUP] {
+        let (lo, step) = (f64::from(self.vector.header.lo), f64::from(self.vector.header.step));
+        let centre = f64::from(self.layout.bits().centre()) * self.sum;
+        let product = |dot: f64, code_sum: f64| lo * code_sum + step * dot - centre;
+        if self.layout.bits() == Bits::Eight {
+            return std::array::from_fn(|lane| {
+                let codes = self.layout.byte_codes(group, lane);
+                product(kernels::dot_u8(codes, self.vector.codes) as f64, kernels::sum_u8(codes) as f64)
+            });
+        }
+        let codes = &group[..self.layout.code_bytes()];
+        let (dots, sums) =
+            kernels::score_group_u8(codes, self.layout.words(), self.layout.bits().count(), &self.planes);
+        std::array::from_fn(|lane| product(f64::from(dots[lane]), f64::from(sums[lane])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::Metric;
+    use crate::quantizer::testing::{add, gaussian, naive_dot, naive_l2_squared};
+    use crate::quantizer::{Encoder, Frame, Magnitude, Query, sq8};
+    use proptest::prelude::*;
+
+    const ALL: [Bits; 4] = [Bits::One, Bits::Two, Bits::Four, Bits::Eight];
+    const GEOMETRIES: [Geometry; 2] = [Geometry::L2Squared, Geometry::NegativeInnerProduct];
+
+    /// A node with a full group of neighbours, in the frame.
+    struct Node {
+        layout: GroupLayout,
+        header: sq8::Header,
+        codes: Vec<u8>,
+        neighbours: Vec<Vec<f32>>,
+        group: Vec<u8>,
+    }
+
+    impl Node {
+        fn new(d: usize, bits: Bits, geometry: Geometry, seed: u64, spread: f32) -> Self {
+            let layout = GroupLayout::new(d, bits);
+            let vector = gaussian(d, seed);
+            let mut codes = vec![0; d];
+            let header = sq8::encode(&vector, Magnitude::Ordinary, &mut codes);
+            let mut node =
+                Self { layout, header, codes, neighbours: Vec::new(), group: vec![0xAA; layout.bytes()] };
+            let mut encoder = Encoder::new(layout, geometry);
+            let decoded = node.decoded();
+            for lane in 0..GROUP {
+                let neighbour = add(&vector, spread, &gaussian(d, seed ^ (lane as u64 + 1) << 32));
+                let encoded = encoder.encode(&neighbour, &decoded);
+                layout.write_lane(&mut node.group, lane, encoded.code, encoded.factors);
+                node.neighbours.push(neighbour);
+            }
+            node
+        }
+
+        fn stored(&self) -> Sq8<'_> {
+            Sq8 { header: self.header, codes: &self.codes }
+        }
+
+        fn decoded(&self) -> Vec<f32> {
+            let mut out = vec![0.0; self.codes.len()];
+            self.stored().decode(&mut out);
+            out
+        }
+
+        /// The lane's centred code.
+        fn centred(&self, lane: usize) -> Vec<f32> {
+            let mut code = vec![0; self.layout.lane_bytes()];
+            self.layout.read_lane(&self.group, lane, &mut code);
+            let bits = self.layout.bits().count();
+            let value = |i: usize| match bits {
+                8 => f32::from(code[i]),
+                _ => (0..bits)
+                    .map(|p| {
+                        f32::from(code[p * 8 * self.layout.words() + i / 8] >> (i % 8) & 1) * (1 << p) as f32
+                    })
+                    .sum(),
+            };
+            (0..self.codes.len()).map(|i| value(i) - self.layout.bits().centre()).collect()
+        }
+    }
+
+    fn exact(geometry: Geometry, a: &[f32], b: &[f32]) -> f64 {
+        match geometry {
+            Geometry::L2Squared => naive_l2_squared(a, b),
+            Geometry::NegativeInnerProduct => -naive_dot(a, b),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn scores_are_those_of_the_naive_formula(
+            d in 1usize..300, bits in 0usize..4, seed: u64, spread in 0.01f32..2.0,
+        ) {
+            for geometry in GEOMETRIES {
+                let node = Node::new(d, ALL[bits], geometry, seed, spread);
+                let query = gaussian(d, !seed);
+                let (values, step) = quantise_query(&query);
+                let reduced: Vec<f32> = match ALL[bits] {
+                    Bits::Eight => query.clone(),
+                    _ => values.iter().map(|&v| f32::from(v) * step).collect(),
+                };
+                let scores = Estimator::new(node.layout, &query).score(&node.group, 3.0);
+                for (lane, score) in scores.iter().enumerate() {
+                    let x = node.centred(lane);
+                    let r: Vec<f32> = add(&node.neighbours[lane], -1.0, &node.decoded());
+                    let (rr, u) = (naive_dot(&r, &r), node.decoded());
+                    let f = rr / naive_dot(&x, &r);
+                    // f <x, q - u>, with u exact and q as reduced.
+                    let along = f * (naive_dot(&x, &reduced) - naive_dot(&x, &u));
+                    let expected = 3.0 + match geometry {
+                        Geometry::L2Squared => rr - 2.0 * along,
+                        Geometry::NegativeInnerProduct => -naive_dot(&r, &u) - along,
+                    };
+                    let lengths = naive_dot(&u, &u) + naive_dot(&query, &query);
+                    let size = 3.0 + rr + f.abs() * (d as f64 * naive_dot(&x, &x) * lengths).sqrt();
+                    let error = (f64::from(*score) - expected).abs();
+                    prop_assert!(error <= 1e-5 * size, "{score} {expected} {size}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_nodes_own_distances_are_exact(
+            d in 1usize..400, bits in 0usize..4, seed: u64, spread in 0.01f32..2.0,
+        ) {
+            for geometry in GEOMETRIES {
+                let node = Node::new(d, ALL[bits], geometry, seed, spread);
+                let estimator = InsertEstimator::new(node.layout, geometry, node.stored());
+                let seen = estimator.own_distances(&node.group);
+                let u = node.decoded();
+                for (neighbour, seen) in node.neighbours.iter().zip(seen) {
+                    let expected = exact(geometry, neighbour, &u);
+                    let r = naive_l2_squared(neighbour, &u).sqrt();
+                    let size = naive_dot(&u, &u).sqrt() * (r + naive_dot(&u, &u).sqrt()) + r * r;
+                    let error = (f64::from(seen) - expected).abs();
+                    prop_assert!(error <= 3e-6 * size, "{seen} {expected} {size}");
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_is_ever_nan(
+            d in 1usize..70, bits in 0usize..4, seed: u64, bad: bool,
+            scale in prop::sample::select(vec![0.0f32, 1e-45, 1e-38, 1e-20, 1e15, 1e19, 1e37]),
+            other in prop::sample::select(vec![0.0f32, 1e-45, 1e-20, 1.0, 1e19, 1e37]),
+        ) {
+            let stretch = |seed, scale: f32| gaussian(d, seed).iter().map(|x| x * scale).collect::<Vec<_>>();
+            for metric in [Metric::L2, Metric::InnerProduct] {
+                let frame = Frame::new(metric, d, 1).unwrap();
+                let layout = GroupLayout::new(d, ALL[bits]);
+                let mut codes = vec![0; d];
+                let header = sq8::encode(&stretch(seed, scale), Magnitude::Ordinary, &mut codes);
+                let stored = Sq8 { header, codes: &codes };
+                let mut origin = vec![0.0; d];
+                stored.decode(&mut origin);
+                let mut target = stretch(!seed, other);
+                if bad {
+                    target[d / 2] = f32::NAN;
+                }
+                let mut group = vec![0; layout.bytes()];
+                let mut encoder = Encoder::new(layout, frame.geometry());
+                for lane in 0..GROUP {
+                    let encoded = encoder.encode(if lane % 2 == 0 { &target } else { &origin }, &origin);
+                    prop_assert!(lane % 2 == 0 || encoded.factors == crate::quantizer::Factors::default());
+                    layout.write_lane(&mut group, lane, encoded.code, encoded.factors);
+                }
+                let query = Query::new(&frame, &stretch(seed ^ 7, other));
+                let own = query.distance(stored);
+                let estimates = Estimator::new(layout, query.vector()).score(&group, own);
+                let insert = InsertEstimator::new(layout, frame.geometry(), stored);
+                let seen = [estimates, insert.score(&group, own), insert.own_distances(&group)];
+                prop_assert!(seen.iter().flatten().all(|x| !x.is_nan()), "{:?}", seen);
+            }
+        }
+    }
+
+    /// Mean and root mean square of (estimate - truth) / (|r| |q - u|), over many nodes.
+    fn errors(d: usize, bits: Bits, geometry: Geometry) -> (f64, f64) {
+        let (mut sum, mut squares, mut n) = (0.0, 0.0, 0.0);
+        for seed in 0..200 {
+            let node = Node::new(d, bits, geometry, seed, 0.8);
+            let (u, query) = (node.decoded(), gaussian(d, seed + 1_000_000));
+            let own = exact(geometry, &query, &u) as f32;
+            let scores = Estimator::new(node.layout, &query).score(&node.group, own);
+            for (neighbour, score) in node.neighbours.iter().zip(scores) {
+                let unit = (naive_l2_squared(neighbour, &u) * naive_l2_squared(&query, &u)).sqrt();
+                let error = (f64::from(score) - exact(geometry, neighbour, &query)) / unit;
+                (sum, squares, n) = (sum + error, squares + error * error, n + 1.0);
+            }
+        }
+        (sum / n, (squares / n).sqrt())
+    }
+
+    #[test]
+    fn estimates_are_unbiased_and_as_accurate_as_the_paper_says() {
+        for (geometry, factor) in [(Geometry::L2Squared, 2.0), (Geometry::NegativeInnerProduct, 1.0)] {
+            // sqrt(1/cos^2 - 1) of the best codes of a Gaussian: 0.756, 0.366, 0.107; and some for the
+            // query's 4 bits.
+            for (bits, deviation) in
+                [(Bits::One, 0.756), (Bits::Two, 0.366), (Bits::Four, 0.14), (Bits::Eight, 0.01)]
+            {
+                let d = 256;
+                let (mean, rms) = errors(d, bits, geometry);
+                let expected = factor * deviation / ((d - 1) as f64).sqrt();
+                assert!(rms < 1.1 * expected, "{bits:?} {rms} {expected}");
+                assert!(mean.abs() < 4.0 * rms / 1600f64.sqrt(), "{bits:?} {mean} {rms}");
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Eight neighbours' codes and factors, interleaved for the scoring kernels.
+//!
+//! A group stores, unaligned and little endian:
+//!
+//! ```text
+//! units of codes   unit 0 of lanes 0..7 | unit 1 of lanes 0..7 | ...
+//! f_add            f32 of lanes 0..7
+//! f_rescale        f32 of lanes 0..7
+//! ```
+//!
+//! For 1, 2 and 4 bits a unit is a 64-bit word: word `p * words + w` of a lane holds bit p of the codes of
+//! dimensions 64 w .. 64 w + 63, lowest first; bits past d are zero. One 64-byte load thus holds the same
+//! word of all eight lanes, and a kernel adds up eight popcounts at once. For 8 bits there is one unit per
+//! lane, d bytes: its codes, which the byte kernels score lane by lane.
+//!
+//! Writing one lane leaves the others' bytes alone.
+
+use super::rabitq::Factors;
+
+/// Neighbours in a group.
+pub const GROUP: usize = 8;
+
+/// Bits per dimension of a neighbour's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Bits {
+    One = 1,
+    Two = 2,
+    Four = 4,
+    Eight = 8,
+}
+
+impl Bits {
+    pub fn from_count(bits: u8) -> Option<Self> {
+        [Bits::One, Bits::Two, Bits::Four, Bits::Eight].into_iter().find(|&b| b as u8 == bits)
+    }
+
+    pub fn count(self) -> usize {
+        self as usize
+    }
+
+    /// h of the notation: what is subtracted from a code to centre it.
+    pub fn centre(self) -> f32 {
+        ((1u32 << self.count()) - 1) as f32 / 2.0
+    }
+}
+
+/// Where things are in a group of `dimensions`-dimensional codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupLayout {
+    dimensions: usize,
+    bits: Bits,
+}
+
+impl GroupLayout {
+    pub fn new(dimensions: usize, bits: Bits) -> Self {
+        Self { dimensions, bits }
+    }
+
+    pub fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    pub fn bits(&self) -> Bits {
+        self.bits
+    }
+
+    /// 64-bit words per plane of one lane.
+    pub fn words(&self) -> usize {
+        self.dimensions.div_ceil(64)
+    }
+
+    /// Bytes of one lane's code.
+    pub fn lane_bytes(&self) -> usize {
+        self.unit() * self.units()
+    }
+
+    /// Bytes of a group's codes, before the factors.
+    pub fn code_bytes(&self) -> usize {
+        GROUP * self.lane_bytes()
+    }
+
+    /// Bytes of a group: codes and factors.
+    pub fn bytes(&self) -> usize {
+        self.code_bytes() + GROUP * size_of::<Factors>()
+    }
+
+    fn unit(&self) -> usize {
+        if self.bits == Bits::Eight { self.dimensions } else { 8 }
+    }
+
+    fn units(&self) -> usize {
+        if self.bits == Bits::Eight { 1 } else { self.words() * self.bits.count() }
+    }
+
+    /// Writes one neighbour: `code` has [`lane_bytes`](Self::lane_bytes) bytes, unit after unit.
+    pub fn write_lane(&self, group: &mut [u8], lane: usize, code: &[u8], factors: Factors) {
+        debug_assert!(lane < GROUP && code.len() == self.lane_bytes());
+        let units = group[..self.code_bytes()].chunks_exact_mut(self.unit()).skip(lane).step_by(GROUP);
+        for (unit, source) in units.zip(code.chunks_exact(self.unit())) {
+            unit.copy_from_slice(source);
+        }
+        let [add, rescale] = self.factor_offsets(lane);
+        group[add..add + 4].copy_from_slice(&factors.add.to_le_bytes());
+        group[rescale..rescale + 4].copy_from_slice(&factors.rescale.to_le_bytes());
+    }
+
+    /// Reads one neighbour's code as [`write_lane`](Self::write_lane) takes it.
+    pub fn read_lane(&self, group: &[u8], lane: usize, code: &mut [u8]) -> Factors {
+        debug_assert!(lane < GROUP && code.len() == self.lane_bytes());
+        let units = group[..self.code_bytes()].chunks_exact(self.unit()).skip(lane).step_by(GROUP);
+        for (unit, target) in units.zip(code.chunks_exact_mut(self.unit())) {
+            target.copy_from_slice(unit);
+        }
+        let (add, rescale) = self.factors(group);
+        Factors { add: add[lane], rescale: rescale[lane] }
+    }
+
+    /// Copies a neighbour from one group to another, as when a list is compacted.
+    pub fn copy_lane(&self, from: &[u8], from_lane: usize, to: &mut [u8], to_lane: usize) {
+        let unit = self.unit();
+        let sources = from[..self.code_bytes()].chunks_exact(unit).skip(from_lane).step_by(GROUP);
+        let targets = to[..self.code_bytes()].chunks_exact_mut(unit).skip(to_lane).step_by(GROUP);
+        for (target, source) in targets.zip(sources) {
+            target.copy_from_slice(source);
+        }
+        for (target, source) in self.factor_offsets(to_lane).into_iter().zip(self.factor_offsets(from_lane)) {
+            to[target..target + 4].copy_from_slice(&from[source..source + 4]);
+        }
+    }
+
+    /// All lanes' `(f_add, f_rescale)`.
+    #[inline]
+    pub fn factors(&self, group: &[u8]) -> ([f32; GROUP], [f32; GROUP]) {
+        let (values, _) = group[self.code_bytes()..self.bytes()].as_chunks::<4>();
+        let at = |i: usize| f32::from_le_bytes(values[i]);
+        (std::array::from_fn(at), std::array::from_fn(|lane| at(GROUP + lane)))
+    }
+
+    /// One lane's codes at 8 bits.
+    #[inline]
+    pub(super) fn byte_codes<'a>(&self, group: &'a [u8], lane: usize) -> &'a [u8] {
+        &group[lane * self.dimensions..(lane + 1) * self.dimensions]
+    }
+
+    fn factor_offsets(&self, lane: usize) -> [usize; 2] {
+        let add = self.code_bytes() + 4 * lane;
+        [add, add + 4 * GROUP]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: [Bits; 4] = [Bits::One, Bits::Two, Bits::Four, Bits::Eight];
+
+    #[test]
+    fn sizes_are_those_of_the_design() {
+        assert_eq!(GroupLayout::new(768, Bits::One).bytes(), 8 * (96 + 8));
+        assert_eq!(GroupLayout::new(100, Bits::Two).bytes(), 8 * (2 * 16 + 8));
+        assert_eq!(GroupLayout::new(3, Bits::Eight).bytes(), 8 * (3 + 8));
+    }
+
+    #[test]
+    fn words_of_a_lane_stand_eight_words_apart() {
+        let layout = GroupLayout::new(128, Bits::One);
+        let mut group = vec![0; layout.bytes()];
+        let code: Vec<u8> = (1..=16).collect();
+        layout.write_lane(&mut group, 3, &code, Factors { add: 1.0, rescale: 2.0 });
+        assert_eq!(group[24..32], code[..8]);
+        assert_eq!(group[64 + 24..64 + 32], code[8..]);
+        assert_eq!(group[128 + 12..128 + 16], 1.0f32.to_le_bytes());
+        assert_eq!(group[128 + 32 + 12..128 + 32 + 16], 2.0f32.to_le_bytes());
+    }
+
+    proptest! {
+        #[test]
+        fn a_lane_is_read_back_and_the_others_are_left_alone(
+            d in 1usize..200, bits in 0usize..4, lane in 0usize..GROUP, fill: u8, add: f32, rescale: f32,
+        ) {
+            let layout = GroupLayout::new(d, ALL[bits]);
+            let mut group: Vec<u8> = (0..layout.bytes()).map(|i| i as u8 ^ fill).collect();
+            let before = group.clone();
+            let code: Vec<u8> = (0..layout.lane_bytes()).map(|i| !(i as u8) ^ fill.rotate_left(3)).collect();
+            layout.write_lane(&mut group, lane, &code, Factors { add, rescale });
+            let mut seen = vec![0; layout.lane_bytes()];
+            for other in 0..GROUP {
+                let factors = layout.read_lane(&group, other, &mut seen);
+                if other == lane {
+                    prop_assert_eq!(&seen, &code);
+                    prop_assert_eq!(factors.add.to_bits(), add.to_bits());
+                    prop_assert_eq!(factors.rescale.to_bits(), rescale.to_bits());
+                } else {
+                    let mut expected = vec![0; layout.lane_bytes()];
+                    let kept = layout.read_lane(&before, other, &mut expected);
+                    prop_assert_eq!(&seen, &expected);
+                    prop_assert_eq!(factors.add.to_bits(), kept.add.to_bits());
+                    prop_assert_eq!(factors.rescale.to_bits(), kept.rescale.to_bits());
+                }
+            }
+            let mut copy = before.clone();
+            layout.copy_lane(&group, lane, &mut copy, GROUP - 1 - lane);
+            let factors = layout.read_lane(&copy, GROUP - 1 - lane, &mut seen);
+            prop_assert_eq!(&seen, &code);
+            prop_assert_eq!(factors.add.to_bits(), add.to_bits());
+            prop_assert_eq!(factors.rescale.to_bits(), rescale.to_bits());
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A neighbour's code: the direction of its residual in a few bits per dimension, and two factors which turn
+//! a product with the code into an estimated distance. Formulas and sources: [the module above](super).
+//!
+//! With one bit the code is the residual's signs. With more, coordinate i becomes the integer nearest to
+//! `r_i / step + h`, and of a few steps the one wins whose x points most nearly where r does; only its
+//! direction counts, as f carries the scale.
+
+use super::layout::{Bits, GroupLayout};
+use crate::kernels;
+use crate::metric::Geometry;
+
+/// `f_add` and `f_rescale` of a neighbour (RaBitQ library's names), in the units of the geometry.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C)]
+pub struct Factors {
+    pub add: f32,
+    pub rescale: f32,
+}
+
+/// One neighbour, encoded; to be written with [`GroupLayout::write_lane`].
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbour<'a> {
+    pub code: &'a [u8],
+    pub factors: Factors,
+}
+
+/// Makes codes of residuals; keeps the buffers between calls.
+pub struct Encoder {
+    layout: GroupLayout,
+    geometry: Geometry,
+    residual: Vec<f32>,
+    codes: Vec<u8>,
+    planes: Vec<u64>,
+    code: Vec<u8>,
+}
+
+/// Sums from which the factors follow.
+struct Sums {
+    /// `|r|^2`
+    norm_squared: f64,
+    /// `<x, r>`
+    along: f64,
+    /// `<x, u^>`
+    origin: f64,
+}
+
+impl Encoder {
+    pub fn new(layout: GroupLayout, geometry: Geometry) -> Self {
+        let d = layout.dimensions();
+        let (floats, bytes) = if layout.bits() == Bits::One { (0, 0) } else { (d, d) };
+        let planes = if layout.bits() == Bits::Eight { 0 } else { layout.words() * layout.bits().count() };
+        Self {
+            layout,
+            geometry,
+            residual: vec![0.0; floats],
+            codes: vec![0; bytes],
+            planes: vec![0; planes],
+            code: vec![0; layout.lane_bytes()],
+        }
+    }
+
+    /// Encodes `target` (the neighbour, as exactly as it is known) about `origin` (**the decoded** vector of
+    /// the node that will hold the code). Both are in the frame.
+    pub fn encode(&mut self, target: &[f32], origin: &[f32]) -> Neighbour<'_> {
+        debug_assert!(target.len() == self.layout.dimensions() && origin.len() == target.len());
+        let sums = match self.layout.bits() {
+            Bits::One => self.encode_signs(target, origin),
+            _ => self.encode_levels(target, origin),
+        };
+        for (bytes, word) in self.code.chunks_exact_mut(8).zip(&self.planes) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        if self.layout.bits() == Bits::Eight {
+            self.code.copy_from_slice(&self.codes);
+        }
+        Neighbour { code: &self.code, factors: self.factors(sums, target, origin) }
+    }
+
+    fn encode_signs(&mut self, target: &[f32], origin: &[f32]) -> Sums {
+        let sums = kernels::sign_code(target, origin, &mut self.planes);
+        Sums {
+            norm_squared: f64::from(sums.norm_squared),
+            along: f64::from(sums.abs_sum) / 2.0,
+            origin: f64::from(sums.origin_sum) - f64::from(sums.origin_total) / 2.0,
+        }
+    }
+
+    fn encode_levels(&mut self, target: &[f32], origin: &[f32]) -> Sums {
+        for ((r, t), o) in self.residual.iter_mut().zip(target).zip(origin) {
+            *r = t - o;
+        }
+        let norm_squared = kernels::norm_squared(&self.residual);
+        let (least, greatest) = kernels::min_max(&self.residual);
+        let deviation = (norm_squared / self.residual.len() as f64).sqrt() as f32;
+        match self.layout.bits() {
+            Bits::Eight => self.quantise(least.abs().max(greatest.abs()) / self.layout.bits().centre()),
+            Bits::Four => self.quantise_best(&[0.24, 0.28, 0.32, 0.36, 0.40], deviation),
+            _ => self.quantise_best(&[0.8, 0.9, 1.0, 1.1, 1.2], deviation),
+        }
+        kernels::pack_planes(&self.codes, self.planes.len() / self.layout.words(), &mut self.planes);
+        Sums {
+            norm_squared,
+            along: centred_dot(&self.residual, &self.codes, self.layout.bits()),
+            origin: centred_dot(origin, &self.codes, self.layout.bits()),
+        }
+    }
+
+    /// `c_i = round(r_i / step + h)`, cut to b bits.
+    fn quantise(&mut self, step: f32) {
+        let bits = self.layout.bits();
+        kernels::quantize_u8(&self.residual, -bits.centre() * step, 1.0 / step, &mut self.codes);
+        if bits != Bits::Eight {
+            let largest = (1 << bits.count()) - 1;
+            self.codes.iter_mut().for_each(|c| *c = (*c).min(largest));
+        }
+    }
+
+    /// Quantises with that of the steps, in standard deviations, for which x is most nearly parallel to r.
+    fn quantise_best(&mut self, steps: &[f32], deviation: f32) {
+        let centre = f64::from(self.layout.bits().centre());
+        let (mut best, mut best_cosine) = (1.0, f64::NEG_INFINITY);
+        for step in steps {
+            self.quantise(step * deviation);
+            let sum = kernels::sum_u8(&self.codes) as f64;
+            let norm_squared = kernels::dot_u8(&self.codes, &self.codes) as f64 - 2.0 * centre * sum
+                + centre * centre * self.codes.len() as f64;
+            let cosine = centred_dot(&self.residual, &self.codes, self.layout.bits()) / norm_squared.sqrt();
+            if cosine > best_cosine {
+                (best, best_cosine) = (*step, cosine);
+            }
+        }
+        self.quantise(best * deviation);
+    }
+
+    fn factors(&self, sums: Sums, target: &[f32], origin: &[f32]) -> Factors {
+        let f = sums.norm_squared / sums.along;
+        let (add, rescale) = match self.geometry {
+            Geometry::L2Squared => (sums.norm_squared + 2.0 * f * sums.origin, -2.0 * f),
+            Geometry::NegativeInnerProduct => {
+                let along_origin = f64::from(kernels::dot(target, origin)) - kernels::norm_squared(origin);
+                (f * sums.origin - along_origin, -f)
+            }
+        };
+        let factors = Factors { add: add as f32, rescale: rescale as f32 };
+        if factors.add.is_finite() && factors.rescale.is_finite() { factors } else { Factors::default() }
+    }
+}
+
+/// `<y, x>` for the centred code x of `codes`.
+fn centred_dot(y: &[f32], codes: &[u8], bits: Bits) -> f64 {
+    let sum: f64 = y.iter().map(|&y| f64::from(y)).sum();
+    f64::from(kernels::dot_f32_u8(y, codes)) - f64::from(bits.centre()) * sum
+}

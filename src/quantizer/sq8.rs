@@ -1,0 +1,363 @@
+//! A node's own vector: one byte per dimension, with an offset and a step of its own (FAISS's SQ8, per
+//! vector).
+//!
+//! Coordinate i is `x^_i = lo + step * c_i`, in real arithmetic: this, not some rounding of it, is what the
+//! header's `error` and the distances here speak of. Besides lo and step the header keeps the two integer
+//! sums that every distance needs, so that the length of x^ is known exactly and a distance costs one pass
+//! over the codes.
+//!
+//! Distances and bounds are computed in `f64` from the kernels' sums; the only rounding that matters is the
+//! `f32` sum of `dot_f32_u8`. Between two stored vectors even that is an integer.
+
+use super::bounds::{self, Measured, Slack};
+use super::{Frame, Magnitude};
+use crate::kernels;
+use crate::metric::{Geometry, Metric};
+
+/// What a node keeps of its own vector besides the codes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Header {
+    /// Value of code 0.
+    pub lo: f32,
+    /// Distance between two codes' values; 0 if all coordinates are (nearly) equal.
+    pub step: f32,
+    /// At least `|x - x^|`, x being the vector as rotated in `f32`. Infinite where nothing is known: the
+    /// vector is too large for `f32`, or [`Magnitude::Extreme`].
+    pub error: f32,
+    /// Sum of the codes. d is at most 16,000, so it fits.
+    pub code_sum: u32,
+    /// Sum of the codes' squares: at most 16,000 * 255^2 < 2^30.
+    pub code_norm_squared: u32,
+}
+
+impl Header {
+    /// Size on a page, unaligned: the five fields in order, little endian.
+    pub const BYTES: usize = 20;
+
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let words = [
+            self.lo.to_bits(),
+            self.step.to_bits(),
+            self.error.to_bits(),
+            self.code_sum,
+            self.code_norm_squared,
+        ];
+        let mut bytes = [0; Self::BYTES];
+        for (slot, word) in bytes.chunks_exact_mut(4).zip(words) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let (words, _) = bytes.as_chunks::<4>();
+        let word = |i: usize| u32::from_le_bytes(words[i]);
+        Self {
+            lo: f32::from_bits(word(0)),
+            step: f32::from_bits(word(1)),
+            error: f32::from_bits(word(2)),
+            code_sum: word(3),
+            code_norm_squared: word(4),
+        }
+    }
+}
+
+/// A stored vector, borrowed from its page.
+#[derive(Clone, Copy, Debug)]
+pub struct Sq8<'a> {
+    pub header: Header,
+    pub codes: &'a [u8],
+}
+
+/// Ranges below this are not resolved: a finer step's inverse would overflow.
+const SMALLEST_RANGE: f64 = 1e-35;
+
+/// Encodes a vector of a [`Frame`]; `magnitude` is what the frame said of it. Works for any input: a vector
+/// which does not fit `f32` once rotated (NaN or infinities) becomes the origin with infinite error, which
+/// every bound respects.
+pub fn encode(vector: &[f32], magnitude: Magnitude, codes: &mut [u8]) -> Header {
+    debug_assert_eq!(vector.len(), codes.len());
+    if !kernels::norm_squared(vector).is_finite() {
+        codes.fill(0);
+        return Header { lo: 0.0, step: 0.0, error: f32::INFINITY, code_sum: 0, code_norm_squared: 0 };
+    }
+    let (lo, hi) = kernels::min_max(vector);
+    let range = f64::from(hi) - f64::from(lo);
+    let (lo, step) = if range < SMALLEST_RANGE {
+        codes.fill(0);
+        (((f64::from(lo) + f64::from(hi)) / 2.0) as f32, 0.0)
+    } else {
+        let step = (range / 255.0) as f32;
+        kernels::quantize_u8(vector, lo, 1.0 / step, codes);
+        (lo, step)
+    };
+    let error = match magnitude {
+        Magnitude::Ordinary => distance_to_decoded(vector, lo, step, codes),
+        Magnitude::Extreme => f32::INFINITY,
+    };
+    Header {
+        lo,
+        step,
+        error,
+        code_sum: kernels::sum_u8(codes) as u32,
+        code_norm_squared: kernels::dot_u8(codes, codes) as u32,
+    }
+}
+
+/// `|x - x^|`, rounded up.
+fn distance_to_decoded(vector: &[f32], lo: f32, step: f32, codes: &[u8]) -> f32 {
+    let (lo, step) = (f64::from(lo), f64::from(step));
+    let mut sums = [0.0f64; 8];
+    for (x, c) in vector.chunks(8).zip(codes.chunks(8)) {
+        for ((sum, &x), &c) in sums.iter_mut().zip(x).zip(c) {
+            let difference = f64::from(x) - (lo + step * f64::from(c));
+            *sum += difference * difference;
+        }
+    }
+    let distance = sums.iter().sum::<f64>().sqrt();
+    (distance as f32).next_up()
+}
+
+impl Sq8<'_> {
+    /// Coordinates of the vector.
+    pub fn dimensions(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Writes x^, rounded to `f32`.
+    pub fn decode(&self, out: &mut [f32]) {
+        kernels::decode_u8(self.codes, self.header.lo, self.header.step, out);
+    }
+
+    /// `|x^|^2`, up to `f64` rounding.
+    pub fn norm_squared(&self) -> f64 {
+        let (lo, step) = self.scale();
+        let h = &self.header;
+        self.codes.len() as f64 * lo * lo
+            + step * (2.0 * lo * f64::from(h.code_sum) + step * f64::from(h.code_norm_squared))
+    }
+
+    /// The sum of x^'s coordinates.
+    pub fn sum(&self) -> f64 {
+        let (lo, step) = self.scale();
+        self.codes.len() as f64 * lo + step * f64::from(self.header.code_sum)
+    }
+
+    /// `<x^, y^>`, up to `f64` rounding.
+    pub fn dot(&self, other: &Sq8<'_>) -> f64 {
+        let ((lo, step), (other_lo, other_step)) = (self.scale(), other.scale());
+        let codes = kernels::dot_u8(self.codes, other.codes) as f64;
+        self.codes.len() as f64 * lo * other_lo
+            + lo * other_step * f64::from(other.header.code_sum)
+            + other_lo * step * f64::from(self.header.code_sum)
+            + step * other_step * codes
+    }
+
+    /// `|x^ - y^|^2`, up to `f64` rounding (of the codes' lengths, not of the offsets'). Never negative.
+    pub fn l2_squared(&self, other: &Sq8<'_>) -> f64 {
+        let ((lo, step), (other_lo, other_step)) = (self.scale(), other.scale());
+        let (h, o) = (&self.header, &other.header);
+        let codes = kernels::dot_u8(self.codes, other.codes) as f64;
+        let offset = lo - other_lo;
+        let d = self.codes.len() as f64;
+        let sum = d * offset * offset
+            + 2.0 * offset * (step * f64::from(h.code_sum) - other_step * f64::from(o.code_sum))
+            + step * step * f64::from(h.code_norm_squared)
+            + other_step * other_step * f64::from(o.code_norm_squared)
+            - 2.0 * step * other_step * codes;
+        sum.max(0.0)
+    }
+
+    /// The distance between two stored vectors in `geometry`, as insertion compares them. Overflows to an
+    /// infinity.
+    pub fn distance(&self, other: &Sq8<'_>, geometry: Geometry) -> f32 {
+        match geometry {
+            Geometry::L2Squared => self.l2_squared(other) as f32,
+            Geometry::NegativeInnerProduct => -self.dot(other) as f32,
+        }
+    }
+
+    fn scale(&self) -> (f64, f64) {
+        (f64::from(self.header.lo), f64::from(self.header.step))
+    }
+}
+
+/// A query prepared for distances to stored vectors.
+pub struct Query {
+    pub(super) geometry: Geometry,
+    pub(super) metric: Metric,
+    pub(super) magnitude: Magnitude,
+    pub(super) slack: Slack,
+    vector: Vec<f32>,
+    pub(super) norm_squared: f64,
+    pub(super) norm: f64,
+    /// Sum of the coordinates.
+    sum: f64,
+}
+
+/// `<q, x^>` or `|q - x^|^2` before rounding to `f32`; the bounds start from it.
+#[derive(Clone, Copy)]
+pub(super) enum Raw {
+    L2Squared(f64),
+    Dot(f64),
+}
+
+impl Query {
+    /// Prepares a query, given as SQL has it.
+    pub fn new(frame: &Frame, source: &[f32]) -> Self {
+        let mut vector = vec![0.0; frame.dimensions()];
+        let magnitude = frame.apply(source, &mut vector);
+        let norm_squared = kernels::norm_squared(&vector);
+        Self {
+            geometry: frame.geometry(),
+            metric: frame.metric(),
+            magnitude,
+            slack: Slack::new(frame),
+            norm_squared,
+            norm: norm_squared.sqrt(),
+            sum: vector.iter().map(|&x| f64::from(x)).sum(),
+            vector,
+        }
+    }
+
+    /// The query's coordinates in the frame.
+    pub fn vector(&self) -> &[f32] {
+        &self.vector
+    }
+
+    /// The distance to a stored vector in the frame's geometry. Infinite where `f32` cannot hold it or the
+    /// query does not fit `f32`; never NaN (as long as the header is what `encode` made).
+    pub fn distance(&self, stored: Sq8<'_>) -> f32 {
+        self.raw(stored).to_distance()
+    }
+
+    /// The distance, and between which values the SQL operator's result lies.
+    pub fn measure(&self, stored: Sq8<'_>) -> Measured {
+        let raw = self.raw(stored);
+        bounds::measure(self, stored, raw)
+    }
+
+    fn raw(&self, stored: Sq8<'_>) -> Raw {
+        let (lo, step) = stored.scale();
+        let dot = lo * self.sum + step * f64::from(kernels::dot_f32_u8(&self.vector, stored.codes));
+        match self.geometry {
+            Geometry::L2Squared => Raw::L2Squared(self.norm_squared - 2.0 * dot + stored.norm_squared()),
+            Geometry::NegativeInnerProduct => Raw::Dot(dot),
+        }
+    }
+}
+
+impl Raw {
+    pub(super) fn to_distance(self) -> f32 {
+        let distance = match self {
+            Raw::L2Squared(squared) => squared,
+            Raw::Dot(dot) => -dot,
+        } as f32;
+        match self {
+            _ if distance.is_nan() => f32::INFINITY,
+            Raw::L2Squared(_) => distance.max(0.0),
+            Raw::Dot(_) => distance,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantizer::testing::{add, gaussian, naive_dot, naive_l2_squared};
+    use proptest::prelude::*;
+
+    /// x^ in double precision.
+    fn decoded(stored: Sq8<'_>) -> Vec<f64> {
+        let (lo, step) = stored.scale();
+        stored.codes.iter().map(|&c| lo + step * f64::from(c)).collect()
+    }
+
+    #[test]
+    fn a_constant_vector_is_exact() {
+        let mut codes = [7; 5];
+        let header = encode(&[-2.5; 5], Magnitude::Ordinary, &mut codes);
+        assert_eq!((header.lo, header.step, codes), (-2.5, 0.0, [0; 5]));
+        let stored = Sq8 { header, codes: &codes };
+        assert_eq!((stored.norm_squared(), stored.sum()), (31.25, -12.5));
+        assert!(header.error < 1e-40);
+    }
+
+    #[test]
+    fn a_vector_that_does_not_fit_is_the_origin_with_infinite_error() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            let mut codes = [1; 3];
+            let header = encode(&[1.0, bad, -bad], Magnitude::Ordinary, &mut codes);
+            assert_eq!((header.error, codes), (f32::INFINITY, [0; 3]));
+        }
+    }
+
+    #[test]
+    fn the_error_of_gaussian_data_is_under_one_percent() {
+        let vector = gaussian(384, 1);
+        let mut codes = vec![0; 384];
+        let header = encode(&vector, Magnitude::Ordinary, &mut codes);
+        assert!(f64::from(header.error) < 0.01 * naive_dot(&vector, &vector).sqrt());
+    }
+
+    #[test]
+    fn the_header_survives_its_bytes() {
+        let header =
+            Header { lo: -1.5, step: 1e-30, error: f32::INFINITY, code_sum: 7, code_norm_squared: u32::MAX };
+        assert_eq!(Header::from_bytes(&header.to_bytes()), header);
+        assert_eq!(header.to_bytes()[..4], (-1.5f32).to_le_bytes());
+    }
+
+    proptest! {
+        #[test]
+        fn header_sums_and_distances_are_those_of_the_decoded_vectors(
+            d in 1usize..300, seed: u64, offset in -3f32..3.0, exponent in -30i32..30,
+        ) {
+            let scale = 2f32.powi(exponent);
+            let make = |seed| gaussian(d, seed).iter().map(|x| (x + offset) * scale).collect::<Vec<_>>();
+            let (x, y) = (make(seed), make(!seed));
+            let (mut x_codes, mut y_codes) = (vec![0; d], vec![0; d]);
+            let x_header = encode(&x, Magnitude::Ordinary, &mut x_codes);
+            let y_header = encode(&y, Magnitude::Ordinary, &mut y_codes);
+            let a = Sq8 { header: x_header, codes: &x_codes };
+            let b = Sq8 { header: y_header, codes: &y_codes };
+            let (da, db) = (decoded(a), decoded(b));
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let (aa, bb, ab) = (dot(&da, &da), dot(&db, &db), dot(&da, &db));
+            let size = aa + bb;
+            let error = x.iter().zip(&da).map(|(&x, a)| (f64::from(x) - a).powi(2)).sum::<f64>().sqrt();
+            prop_assert!(f64::from(x_header.error) >= error);
+            prop_assert!(f64::from(x_header.error) <= error * (1.0 + 1e-6) + 1e-44);
+            prop_assert!((a.norm_squared() - aa).abs() <= 1e-11 * aa);
+            prop_assert!((a.dot(&b) - ab).abs() <= 1e-11 * size);
+            prop_assert!((a.l2_squared(&b) - (aa + bb - 2.0 * ab)).abs() <= 1e-11 * size);
+            prop_assert!(a.l2_squared(&a) <= 1e-11 * size);
+            let mut out = vec![0.0; d];
+            a.decode(&mut out);
+            prop_assert!(out.iter().zip(&da).all(|(o, a)| (f64::from(*o) - a).abs() <= 1e-6 * aa.sqrt()));
+        }
+
+        #[test]
+        fn distances_of_queries_are_those_to_the_decoded_vector(
+            d in 1usize..300, seed: u64, mix in 0f32..2.0,
+        ) {
+            let x = gaussian(d, seed);
+            let q = add(&x, mix, &gaussian(d, !seed));
+            for metric in [Metric::L2, Metric::InnerProduct] {
+                let frame = Frame::new(metric, d, 1).unwrap();
+                let query = Query::new(&frame, &q);
+                let (mut rotated, mut codes, mut decoded) = (vec![0.0; d], vec![0; d], vec![0.0; d]);
+                let magnitude = frame.apply(&x, &mut rotated);
+                let header = encode(&rotated, magnitude, &mut codes);
+                let stored = Sq8 { header, codes: &codes };
+                stored.decode(&mut decoded);
+                let expected = match metric {
+                    Metric::L2 => naive_l2_squared(query.vector(), &decoded),
+                    _ => -naive_dot(query.vector(), &decoded),
+                };
+                let size = naive_dot(&q, &q) + naive_dot(&x, &x);
+                prop_assert!((f64::from(query.distance(stored)) - expected).abs() <= 1e-5 * size);
+            }
+        }
+    }
+}
