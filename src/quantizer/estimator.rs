@@ -5,7 +5,7 @@
 //! signed 4-bit integers; [`InsertEstimator`] a stored vector, with its 8-bit codes as they are. Lanes
 //! without a neighbour give numbers without a meaning.
 
-use super::layout::{Bits, GROUP, GroupLayout};
+use super::layout::{Bits, GROUP, Group, GroupLayout};
 use super::sq8::Sq8;
 use crate::kernels;
 use crate::metric::Geometry;
@@ -45,20 +45,18 @@ impl Estimator {
     /// `own` is the query's distance to the node, as [`Query::distance`](super::Query::distance) gives it.
     /// Never NaN unless `own` is; where the factors overflow, `own`.
     #[inline]
-    pub fn score(&self, group: &[u8], own: f32) -> [f32; GROUP] {
-        let group = &group[..self.layout.bytes()];
+    pub fn score(&self, group: Group<'_>, own: f32) -> [f32; GROUP] {
         let products: [f32; GROUP] = match &self.form {
             Form::Planes { planes, step, centre } => {
-                let codes = &group[..self.layout.code_bytes()];
-                let bits = self.layout.bits().count();
-                kernels::score_group_q4(codes, self.layout.words(), bits, planes)
+                let (words, bits) = (self.layout.words(), self.layout.bits().count());
+                group.with_full_codes(|codes| kernels::score_group_q4(codes, words, bits, planes))
                     .map(|product| step * (product as f32 - centre))
             }
             Form::Floats { vector, centre } => std::array::from_fn(|lane| {
-                kernels::dot_f32_u8(vector, self.layout.byte_codes(group, lane)) - centre
+                group.byte_codes(lane).map_or(0.0, |codes| kernels::dot_f32_u8(vector, codes) - centre)
             }),
         };
-        let (add, rescale) = self.layout.factors(group);
+        let (add, rescale) = group.factors();
         std::array::from_fn(|lane| {
             let estimate = own + (add[lane] + rescale[lane] * products[lane]);
             if estimate.is_nan() { own } else { estimate }
@@ -101,9 +99,9 @@ impl<'a> InsertEstimator<'a> {
 
     /// Estimates of the distances between this vector and a group's neighbours; `own` is this vector's
     /// distance to the node ([`Sq8::distance`]). DESIGN's E_b. Squared lengths are cut off at 0.
-    pub fn score(&self, group: &[u8], own: f32) -> [f32; GROUP] {
+    pub fn score(&self, group: Group<'_>, own: f32) -> [f32; GROUP] {
         let own = f64::from(own);
-        let (add, rescale) = self.layout.factors(group);
+        let (add, rescale) = group.factors();
         let products = self.products(group);
         std::array::from_fn(|lane| {
             let estimate = (own + f64::from(add[lane]) + f64::from(rescale[lane]) * products[lane]) as f32;
@@ -118,7 +116,7 @@ impl<'a> InsertEstimator<'a> {
     /// The distances between this vector's **own** neighbours and itself, if it is the node that holds the
     /// group: DESIGN's R_b. Not estimates: `|b - v^|^2` or `-<b, v^>` up to rounding, b being the neighbour
     /// as it was when encoded.
-    pub fn own_distances(&self, group: &[u8]) -> [f32; GROUP] {
+    pub fn own_distances(&self, group: Group<'_>) -> [f32; GROUP] {
         let own = match self.geometry {
             Geometry::L2Squared => 0.0,
             Geometry::NegativeInnerProduct => -self.vector.norm_squared() as f32,
@@ -127,19 +125,20 @@ impl<'a> InsertEstimator<'a> {
     }
 
     /// `<x, y^>` for each lane.
-    fn products(&self, group: &[u8]) -> [f64; GROUP] {
+    fn products(&self, group: Group<'_>) -> [f64; GROUP] {
         let (lo, step) = (f64::from(self.vector.header.lo), f64::from(self.vector.header.step));
         let centre = f64::from(self.layout.bits().centre()) * self.sum;
         let product = |dot: f64, code_sum: f64| lo * code_sum + step * dot - centre;
         if self.layout.bits() == Bits::Eight {
             return std::array::from_fn(|lane| {
-                let codes = self.layout.byte_codes(group, lane);
-                product(kernels::dot_u8(codes, self.vector.codes) as f64, kernels::sum_u8(codes) as f64)
+                group.byte_codes(lane).map_or(0.0, |codes| {
+                    product(kernels::dot_u8(codes, self.vector.codes) as f64, kernels::sum_u8(codes) as f64)
+                })
             });
         }
-        let codes = &group[..self.layout.code_bytes()];
+        let (words, bits) = (self.layout.words(), self.layout.bits().count());
         let (dots, sums) =
-            kernels::score_group_u8(codes, self.layout.words(), self.layout.bits().count(), &self.planes);
+            group.with_full_codes(|codes| kernels::score_group_u8(codes, words, bits, &self.planes));
         std::array::from_fn(|lane| product(f64::from(dots[lane]), f64::from(sums[lane])))
     }
 }
@@ -230,7 +229,7 @@ mod tests {
                     Bits::Eight => query.clone(),
                     _ => values.iter().map(|&v| f32::from(v) * step).collect(),
                 };
-                let scores = Estimator::new(node.layout, &query).score(&node.group, 3.0);
+                let scores = Estimator::new(node.layout, &query).score(node.layout.group(&node.group), 3.0);
                 for (lane, score) in scores.iter().enumerate() {
                     let x = node.centred(lane);
                     let r: Vec<f32> = add(&node.neighbours[lane], -1.0, &node.decoded());
@@ -257,7 +256,7 @@ mod tests {
             for geometry in GEOMETRIES {
                 let node = Node::new(d, ALL[bits], geometry, seed, spread);
                 let estimator = InsertEstimator::new(node.layout, geometry, node.stored());
-                let seen = estimator.own_distances(&node.group);
+                let seen = estimator.own_distances(node.layout.group(&node.group));
                 let u = node.decoded();
                 for (neighbour, seen) in node.neighbours.iter().zip(seen) {
                     let expected = exact(geometry, neighbour, &u);
@@ -297,9 +296,9 @@ mod tests {
                 }
                 let query = Query::new(&frame, &stretch(seed ^ 7, other));
                 let own = query.distance(stored);
-                let estimates = Estimator::new(layout, query.vector()).score(&group, own);
+                let estimates = Estimator::new(layout, query.vector()).score(layout.group(&group), own);
                 let insert = InsertEstimator::new(layout, frame.geometry(), stored);
-                let seen = [estimates, insert.score(&group, own), insert.own_distances(&group)];
+                let seen = [estimates, insert.score(layout.group(&group), own), insert.own_distances(layout.group(&group))];
                 prop_assert!(seen.iter().flatten().all(|x| !x.is_nan()), "{:?}", seen);
             }
         }
@@ -312,7 +311,7 @@ mod tests {
             let node = Node::new(d, bits, geometry, seed, 0.8);
             let (u, query) = (node.decoded(), gaussian(d, seed + 1_000_000));
             let own = exact(geometry, &query, &u) as f32;
-            let scores = Estimator::new(node.layout, &query).score(&node.group, own);
+            let scores = Estimator::new(node.layout, &query).score(node.layout.group(&node.group), own);
             for (neighbour, score) in node.neighbours.iter().zip(scores) {
                 let unit = (naive_l2_squared(neighbour, &u) * naive_l2_squared(&query, &u)).sqrt();
                 let error = (f64::from(score) - exact(geometry, neighbour, &query)) / unit;

@@ -1,4 +1,5 @@
-//! Eight neighbours' codes and factors, interleaved for the scoring kernels.
+//! Eight neighbours' codes and factors, interleaved for the scoring kernels. A node's last group may hold fewer: then the
+//! lanes it lacks take no room.
 //!
 //! A group stores, unaligned and little endian:
 //!
@@ -35,6 +36,15 @@ impl Bits {
         [Bits::One, Bits::Two, Bits::Four, Bits::Eight].into_iter().find(|&b| b as u8 == bits)
     }
 
+    /// The width of the codes for vectors of that many dimensions.
+    pub fn for_dimensions(dimensions: usize) -> Self {
+        match dimensions {
+            0..32 => Bits::Eight,
+            32..300 => Bits::Two,
+            _ => Bits::One,
+        }
+    }
+
     pub fn count(self) -> usize {
         self as usize
     }
@@ -50,11 +60,23 @@ impl Bits {
 pub struct GroupLayout {
     dimensions: usize,
     bits: Bits,
+    lanes: usize,
 }
 
 impl GroupLayout {
     pub fn new(dimensions: usize, bits: Bits) -> Self {
-        Self { dimensions, bits }
+        Self { dimensions, bits, lanes: GROUP }
+    }
+
+    /// The same for a group of fewer neighbours, which is as much smaller: the last one of a node.
+    pub fn with_lanes(self, lanes: usize) -> Self {
+        debug_assert!((1..=GROUP).contains(&lanes));
+        Self { lanes, ..self }
+    }
+
+    /// Neighbours of the group.
+    pub fn lanes(&self) -> usize {
+        self.lanes
     }
 
     pub fn dimensions(&self) -> usize {
@@ -77,12 +99,12 @@ impl GroupLayout {
 
     /// Bytes of a group's codes, before the factors.
     pub fn code_bytes(&self) -> usize {
-        GROUP * self.lane_bytes()
+        self.lanes * self.lane_bytes()
     }
 
     /// Bytes of a group: codes and factors.
     pub fn bytes(&self) -> usize {
-        self.code_bytes() + GROUP * size_of::<Factors>()
+        self.code_bytes() + self.lanes * size_of::<Factors>()
     }
 
     fn unit(&self) -> usize {
@@ -95,8 +117,8 @@ impl GroupLayout {
 
     /// Writes one neighbour: `code` has [`lane_bytes`](Self::lane_bytes) bytes, unit after unit.
     pub fn write_lane(&self, group: &mut [u8], lane: usize, code: &[u8], factors: Factors) {
-        debug_assert!(lane < GROUP && code.len() == self.lane_bytes());
-        let units = group[..self.code_bytes()].chunks_exact_mut(self.unit()).skip(lane).step_by(GROUP);
+        debug_assert!(lane < self.lanes && code.len() == self.lane_bytes());
+        let units = group[..self.code_bytes()].chunks_exact_mut(self.unit()).skip(lane).step_by(self.lanes);
         for (unit, source) in units.zip(code.chunks_exact(self.unit())) {
             unit.copy_from_slice(source);
         }
@@ -107,20 +129,20 @@ impl GroupLayout {
 
     /// Reads one neighbour's code as [`write_lane`](Self::write_lane) takes it.
     pub fn read_lane(&self, group: &[u8], lane: usize, code: &mut [u8]) -> Factors {
-        debug_assert!(lane < GROUP && code.len() == self.lane_bytes());
-        let units = group[..self.code_bytes()].chunks_exact(self.unit()).skip(lane).step_by(GROUP);
+        debug_assert!(lane < self.lanes && code.len() == self.lane_bytes());
+        let units = group[..self.code_bytes()].chunks_exact(self.unit()).skip(lane).step_by(self.lanes);
         for (unit, target) in units.zip(code.chunks_exact_mut(self.unit())) {
             target.copy_from_slice(unit);
         }
-        let (add, rescale) = self.factors(group);
+        let (add, rescale) = self.group(group).factors();
         Factors { add: add[lane], rescale: rescale[lane] }
     }
 
     /// Copies a neighbour from one group to another, as when a list is compacted.
     pub fn copy_lane(&self, from: &[u8], from_lane: usize, to: &mut [u8], to_lane: usize) {
         let unit = self.unit();
-        let sources = from[..self.code_bytes()].chunks_exact(unit).skip(from_lane).step_by(GROUP);
-        let targets = to[..self.code_bytes()].chunks_exact_mut(unit).skip(to_lane).step_by(GROUP);
+        let sources = from[..self.code_bytes()].chunks_exact(unit).skip(from_lane).step_by(self.lanes);
+        let targets = to[..self.code_bytes()].chunks_exact_mut(unit).skip(to_lane).step_by(self.lanes);
         for (target, source) in targets.zip(sources) {
             target.copy_from_slice(source);
         }
@@ -129,23 +151,64 @@ impl GroupLayout {
         }
     }
 
-    /// All lanes' `(f_add, f_rescale)`.
+    /// The group in these bytes, which may be followed by others.
     #[inline]
-    pub fn factors(&self, group: &[u8]) -> ([f32; GROUP], [f32; GROUP]) {
-        let (values, _) = group[self.code_bytes()..self.bytes()].as_chunks::<4>();
-        let at = |i: usize| f32::from_le_bytes(values[i]);
-        (std::array::from_fn(at), std::array::from_fn(|lane| at(GROUP + lane)))
-    }
-
-    /// One lane's codes at 8 bits.
-    #[inline]
-    pub(super) fn byte_codes<'a>(&self, group: &'a [u8], lane: usize) -> &'a [u8] {
-        &group[lane * self.dimensions..(lane + 1) * self.dimensions]
+    pub fn group<'a>(&self, bytes: &'a [u8]) -> Group<'a> {
+        Group { layout: *self, bytes: &bytes[..self.bytes()] }
     }
 
     fn factor_offsets(&self, lane: usize) -> [usize; 2] {
         let add = self.code_bytes() + 4 * lane;
-        [add, add + 4 * GROUP]
+        [add, add + 4 * self.lanes]
+    }
+}
+
+/// A group, read.
+#[derive(Clone, Copy)]
+pub struct Group<'a> {
+    layout: GroupLayout,
+    bytes: &'a [u8],
+}
+
+impl<'a> Group<'a> {
+    /// `(f_add, f_rescale)` of the lanes; 0 of those that a smaller group lacks.
+    #[inline]
+    pub fn factors(&self) -> ([f32; GROUP], [f32; GROUP]) {
+        let (values, _) = self.bytes[self.layout.code_bytes()..].as_chunks::<4>();
+        let (add, rescale) = values.split_at(self.layout.lanes);
+        let at = |values: &[[u8; 4]], lane: usize| values.get(lane).map_or(0.0, |&value| f32::from_le_bytes(value));
+        (std::array::from_fn(|lane| at(add, lane)), std::array::from_fn(|lane| at(rescale, lane)))
+    }
+
+    /// One lane's codes at 8 bits, if the group has that lane.
+    #[inline]
+    pub(super) fn byte_codes(&self, lane: usize) -> Option<&'a [u8]> {
+        let d = self.layout.dimensions;
+        (lane < self.layout.lanes).then(|| &self.bytes[lane * d..(lane + 1) * d])
+    }
+
+    /// Calls a scoring kernel with the codes of eight lanes, those that a smaller group lacks being zero.
+    #[inline]
+    pub(super) fn with_full_codes<R>(&self, score: impl FnOnce(&[u8]) -> R) -> R {
+        let codes = &self.bytes[..self.layout.code_bytes()];
+        if self.layout.lanes == GROUP {
+            return score(codes);
+        }
+        let rows = codes.chunks_exact(self.layout.lanes * self.layout.unit());
+        let row = GROUP * self.layout.unit();
+        // Up to 4096 dimensions at one bit, the copy needs no allocation.
+        let (mut on_stack, mut on_heap) = ([0; 4096], Vec::new());
+        let padded = match on_stack.get_mut(..rows.len() * row) {
+            Some(padded) => padded,
+            None => {
+                on_heap.resize(rows.len() * row, 0);
+                &mut on_heap[..]
+            }
+        };
+        for (target, source) in padded.chunks_exact_mut(row).zip(rows) {
+            target[..source.len()].copy_from_slice(source);
+        }
+        score(padded)
     }
 }
 
@@ -178,15 +241,16 @@ mod tests {
     proptest! {
         #[test]
         fn a_lane_is_read_back_and_the_others_are_left_alone(
-            d in 1usize..200, bits in 0usize..4, lane in 0usize..GROUP, fill: u8, add: f32, rescale: f32,
+            d in 1usize..200, bits in 0usize..4, (lanes, lane) in (1usize..=GROUP).prop_flat_map(|n| (Just(n), 0..n)),
+            fill: u8, add: f32, rescale: f32,
         ) {
-            let layout = GroupLayout::new(d, ALL[bits]);
+            let layout = GroupLayout::new(d, ALL[bits]).with_lanes(lanes);
             let mut group: Vec<u8> = (0..layout.bytes()).map(|i| i as u8 ^ fill).collect();
             let before = group.clone();
             let code: Vec<u8> = (0..layout.lane_bytes()).map(|i| !(i as u8) ^ fill.rotate_left(3)).collect();
             layout.write_lane(&mut group, lane, &code, Factors { add, rescale });
             let mut seen = vec![0; layout.lane_bytes()];
-            for other in 0..GROUP {
+            for other in 0..lanes {
                 let factors = layout.read_lane(&group, other, &mut seen);
                 if other == lane {
                     prop_assert_eq!(&seen, &code);
@@ -201,8 +265,8 @@ mod tests {
                 }
             }
             let mut copy = before.clone();
-            layout.copy_lane(&group, lane, &mut copy, GROUP - 1 - lane);
-            let factors = layout.read_lane(&copy, GROUP - 1 - lane, &mut seen);
+            layout.copy_lane(&group, lane, &mut copy, lanes - 1 - lane);
+            let factors = layout.read_lane(&copy, lanes - 1 - lane, &mut seen);
             prop_assert_eq!(&seen, &code);
             prop_assert_eq!(factors.add.to_bits(), add.to_bits());
             prop_assert_eq!(factors.rescale.to_bits(), rescale.to_bits());

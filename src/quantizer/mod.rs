@@ -57,8 +57,8 @@ mod testing;
 
 pub use bounds::Measured;
 pub use estimator::{Estimator, InsertEstimator};
-pub use layout::{Bits, GROUP, GroupLayout};
-pub use rabitq::{Encoder, Factors};
+pub use layout::{Bits, GROUP, Group, GroupLayout};
+pub use rabitq::{Encoder, Factors, Neighbour};
 pub use rotation::Rotation;
 pub use sq8::{Query, Sq8};
 

@@ -207,6 +207,11 @@ impl Query {
     pub fn new(frame: &Frame, source: &[f32]) -> Self {
         let mut vector = vec![0.0; frame.dimensions()];
         let magnitude = frame.apply(source, &mut vector);
+        Self::of_stored(frame, vector, magnitude)
+    }
+
+    /// Prepares a vector which is in the frame already, such as a stored one.
+    pub fn of_stored(frame: &Frame, vector: Vec<f32>, magnitude: Magnitude) -> Self {
         let norm_squared = kernels::norm_squared(&vector);
         Self {
             geometry: frame.geometry(),
@@ -218,6 +223,11 @@ impl Query {
             sum: vector.iter().map(|&x| f64::from(x)).sum(),
             vector,
         }
+    }
+
+    /// What the frame said of the vector.
+    pub fn magnitude(&self) -> Magnitude {
+        self.magnitude
     }
 
     /// The query's coordinates in the frame.

@@ -1,0 +1,203 @@
+//! Fused nodes at work: the quantiser's arithmetic on the bytes of `node::fused`.
+
+use super::kind::{Kind, NewLink};
+use super::meta::{Meta, NodeKind};
+use super::node::fused::{Fused, FusedMut, Layout};
+use super::store::{PageStore, Result};
+use super::tid::IndexTid;
+use super::tuples::change_tuple;
+use crate::hnsw::{Decision, Flags, Frontier, Newcomer};
+use crate::quantizer::{Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Query, Sq8, sq8};
+use std::sync::Arc;
+
+/// The fused nodes of one index.
+pub struct FusedKind {
+    frame: Arc<Frame>,
+    base: Layout,
+    upper: Layout,
+}
+
+/// A vector to compare fused nodes with.
+pub struct FusedQuery {
+    query: Query,
+    estimator: Estimator,
+}
+
+/// A node's own vector, copied.
+#[derive(Clone)]
+pub struct OwnSq8 {
+    header: sq8::Header,
+    codes: Box<[u8]>,
+}
+
+impl OwnSq8 {
+    fn borrow(&self) -> Sq8<'_> {
+        Sq8 { header: self.header, codes: &self.codes }
+    }
+
+    fn decode(&self) -> Vec<f32> {
+        let mut vector = vec![0.0; self.codes.len()];
+        self.borrow().decode(&mut vector);
+        vector
+    }
+}
+
+impl FusedKind {
+    /// The nodes of the index that `meta` describes; `None` if it is not one of fused nodes, or damaged.
+    pub fn new(meta: &Meta, frame: Arc<Frame>) -> Option<Self> {
+        let bits = Bits::from_count(meta.bits)?;
+        let layout = |is_base, slots| Layout::new(is_base, meta.dimensions, bits, slots);
+        Some(Self { frame, base: layout(true, meta.base_slots), upper: layout(false, meta.upper_slots) })
+    }
+
+    fn layout(&self, level: u8) -> &Layout {
+        if level == 0 { &self.base } else { &self.upper }
+    }
+
+    fn encoder(&self) -> Encoder {
+        Encoder::new(self.base.group_layout(), self.frame.geometry())
+    }
+}
+
+impl Kind for FusedKind {
+    type View<'a> = Fused<'a>;
+    type Query = FusedQuery;
+    type Own = OwnSq8;
+
+    fn node_kind(&self) -> NodeKind {
+        NodeKind::Fused
+    }
+
+    fn size(&self, level: u8) -> (usize, usize) {
+        (self.layout(level).size(), self.layout(level).pieces())
+    }
+
+    #[inline]
+    fn view<'a>(&'a self, level: u8, tuple: &'a [u8]) -> Option<Fused<'a>> {
+        Fused::read(self.layout(level), tuple).filter(|node| node.header().level() == level)
+    }
+
+    fn query(&self, vector: &[f32]) -> Option<FusedQuery> {
+        if self.frame.metric().normalises() && crate::kernels::norm_squared(vector) == 0.0 {
+            return None;
+        }
+        let query = Query::new(&self.frame, vector);
+        let estimator = Estimator::new(self.base.group_layout(), query.vector());
+        Some(FusedQuery { query, estimator })
+    }
+
+    fn stored(&self, query: &FusedQuery) -> OwnSq8 {
+        let mut codes = vec![0; self.base.dimensions()].into_boxed_slice();
+        let header = sq8::encode(query.query.vector(), query.query.magnitude(), &mut codes);
+        OwnSq8 { header, codes }
+    }
+
+    fn query_of(&self, own: &OwnSq8) -> FusedQuery {
+        let query = Query::of_stored(&self.frame, own.decode(), Magnitude::Ordinary);
+        let estimator = Estimator::new(self.base.group_layout(), query.vector());
+        FusedQuery { query, estimator }
+    }
+
+    #[inline]
+    fn distance(&self, query: &FusedQuery, node: Fused<'_>) -> f32 {
+        query.query.distance(node.vector())
+    }
+
+    #[inline]
+    fn measure(&self, query: &FusedQuery, node: Fused<'_>) -> Measured {
+        query.query.measure(node.vector())
+    }
+
+    fn own(&self, node: Fused<'_>) -> OwnSq8 {
+        let Sq8 { header, codes } = node.vector();
+        OwnSq8 { header, codes: codes.into() }
+    }
+
+    fn between(&self, one: &OwnSq8, other: &OwnSq8) -> f32 {
+        one.borrow().distance(&other.borrow(), self.frame.geometry())
+    }
+
+    fn is_same(&self, one: &OwnSq8, other: &OwnSq8) -> bool {
+        one.header.lo == other.header.lo && one.header.step == other.header.step && one.codes == other.codes
+    }
+
+    #[inline]
+    fn offer(
+        &self,
+        query: &FusedQuery,
+        node: Fused<'_>,
+        distance: f32,
+        frontier: &mut Frontier<IndexTid>,
+        _unscored: &mut Vec<IndexTid>,
+    ) {
+        for group in node.groups() {
+            let estimates = query.estimator.score(group.group, distance);
+            let bound = frontier.bound();
+            for (lane, &estimate) in estimates.iter().enumerate().take(group.len) {
+                if estimate <= bound {
+                    frontier.offer_estimate(group.address(lane), estimate);
+                }
+            }
+        }
+    }
+
+    fn set_own(&self, level: u8, tuple: &mut [u8], own: &OwnSq8) {
+        FusedMut { layout: self.layout(level), tuple }.set_vector(own.borrow());
+    }
+
+    fn set_links(&self, level: u8, tuple: &mut [u8], own: &OwnSq8, links: &[NewLink<'_, OwnSq8>]) {
+        let layout = self.layout(level);
+        let mut node = FusedMut { layout, tuple };
+        node.clear_links();
+        let origin = own.decode();
+        let mut target = vec![0.0; origin.len()];
+        let mut encoder = self.encoder();
+        let mut flags = Flags::default();
+        for (slot, link) in links.iter().take(layout.slots()).enumerate() {
+            link.own.borrow().decode(&mut target);
+            node.set_link(slot, link.to, encoder.encode(&target, &origin));
+            flags.set(slot, link.is_filler);
+        }
+        node.set_flags(&flags);
+    }
+
+    fn link_back<S: PageStore>(
+        &self,
+        store: &S,
+        level: u8,
+        node: IndexTid,
+        to: IndexTid,
+        new: &OwnSq8,
+    ) -> Result<bool> {
+        let layout = self.layout(level);
+        let geometry = self.frame.geometry();
+        let new_estimator = InsertEstimator::new(layout.group_layout(), geometry, new.borrow());
+        let new_decoded = new.decode();
+        let mut origin = vec![0.0; new_decoded.len()];
+        let mut encoder = self.encoder();
+        let written = change_tuple(store, node, |tuple| {
+            let Some(view) = self.view(level, tuple) else { return Ok(None) };
+            if view.header().is_dead() || view.neighbours().any(|neighbour| neighbour == to) {
+                return Ok(None);
+            }
+            let own = view.vector();
+            let distance = own.distance(&new.borrow(), geometry);
+            let own_estimator = InsertEstimator::new(layout.group_layout(), geometry, own);
+            let (mut to_neighbours, mut between) = (Vec::new(), Vec::new());
+            for group in view.groups() {
+                to_neighbours.extend_from_slice(&own_estimator.own_distances(group.group)[..group.len]);
+                between.extend_from_slice(&new_estimator.score(group.group, distance)[..group.len]);
+            }
+            let newcomer = Newcomer { distance, to_neighbours: &to_neighbours, between: &between };
+            let Decision::Write { slot, flags } = newcomer.decide(view.flags(), layout.slots()) else {
+                return Ok(None);
+            };
+            own.decode(&mut origin);
+            let mut node = FusedMut { layout, tuple };
+            node.set_link(slot, to, encoder.encode(&new_decoded, &origin));
+            node.set_flags(&flags);
+            Ok(Some(()))
+        })?;
+        Ok(written.is_some())
+    }
+}

@@ -1,0 +1,155 @@
+//! Reading the graph: what a search, an insertion or a repair sees of stored nodes.
+
+use super::kind::{Kind, View};
+use super::meta::{META_BLOCK, Meta};
+use super::store::{Error, PageStore, Result};
+use super::tid::{HeapTid, IndexTid};
+use super::tuples::read_tuple;
+use crate::hnsw::{EntryPoint, Frontier, Graph, Likeness, Linkable, Visit};
+use crate::quantizer::Measured;
+
+/// What is taken from a visited node beside its distance.
+pub trait Purpose<K: Kind> {
+    type Payload;
+
+    /// The node's distance, and what else is wanted of it; `None` if the node has no rows.
+    fn look(&self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Self::Payload>);
+}
+
+/// A scan's purpose: the rows, and between which values their distances lie.
+pub struct Scan;
+
+/// A visited node, as a scan sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    pub measured: Measured,
+    tids: [HeapTid; super::node::MAX_HEAP_TIDS],
+    count: u8,
+}
+
+impl Found {
+    /// The node's rows, those added last first.
+    pub fn rows(&self) -> impl Iterator<Item = HeapTid> + '_ {
+        self.tids.iter().take(usize::from(self.count)).rev().copied()
+    }
+}
+
+impl<K: Kind> Purpose<K> for Scan {
+    type Payload = Found;
+
+    #[inline]
+    fn look(&self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Found>) {
+        let header = node.header();
+        if header.level() > 0 {
+            let distance = kind.distance(query, node);
+            let measured = Measured { distance, lower: 0.0, upper: 0.0 };
+            let found = Found { measured, tids: Default::default(), count: 0 };
+            return (distance, (!header.is_dead()).then_some(found));
+        }
+        let measured = kind.measure(query, node);
+        let mut found = Found { measured, tids: Default::default(), count: header.heap_tid_count() as u8 };
+        found.tids.iter_mut().zip(header.heap_tids()).for_each(|(slot, tid)| *slot = tid);
+        (measured.distance, (found.count > 0).then_some(found))
+    }
+}
+
+/// An insertion's or a repair's purpose: the vectors, to be compared with each other.
+pub struct LinkTo<Own> {
+    /// The vector that is to be linked, as its node has it or will have it.
+    pub own: Own,
+}
+
+/// A visited node, as an insertion sees it.
+pub struct Candidate<Own> {
+    pub own: Own,
+    is_full: bool,
+}
+
+impl<K: Kind> Purpose<K> for LinkTo<K::Own> {
+    type Payload = Candidate<K::Own>;
+
+    fn look(&self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Candidate<K::Own>>) {
+        let header = node.header();
+        let is_live = !header.is_dead() && (header.level() > 0 || header.heap_tid_count() > 0);
+        let is_full = header.heap_tid_count() == super::node::MAX_HEAP_TIDS;
+        let candidate = is_live.then(|| Candidate { own: kind.own(node), is_full });
+        (kind.distance(query, node), candidate)
+    }
+}
+
+/// The stored graph about one query.
+pub struct Reader<'a, S, K: Kind, P> {
+    pub store: &'a S,
+    pub kind: &'a K,
+    pub query: K::Query,
+    pub purpose: P,
+    scratch: Vec<u8>,
+    unscored: Vec<IndexTid>,
+}
+
+impl<'a, S: PageStore, K: Kind, P: Purpose<K>> Reader<'a, S, K, P> {
+    pub fn new(store: &'a S, kind: &'a K, query: K::Query, purpose: P) -> Self {
+        Self { store, kind, query, purpose, scratch: Vec::new(), unscored: Vec::new() }
+    }
+}
+
+impl<S: PageStore, K: Kind, P: Purpose<K>> Graph for Reader<'_, S, K, P> {
+    type Id = IndexTid;
+    type Payload = P::Payload;
+    type Error = Error;
+
+    fn entry_point(&mut self) -> Result<Option<EntryPoint<IndexTid>>> {
+        let page = self.store.read(META_BLOCK)?;
+        Ok(Meta::expect(&page)?.entry_point)
+    }
+
+    fn visit(
+        &mut self,
+        id: IndexTid,
+        frontier: &mut Frontier<IndexTid>,
+    ) -> Result<Option<Visit<IndexTid, P::Payload>>> {
+        self.store.check_interrupts()?;
+        let Self { store, kind, query, purpose, scratch, unscored } = self;
+        unscored.clear();
+        let level = frontier.level();
+        let visit = read_tuple(*store, id, scratch, |tuple| {
+            let Some(node) = kind.view(level, tuple) else { return Ok(None) };
+            let (distance, payload) = purpose.look(kind, query, node);
+            kind.offer(query, node, distance, frontier, unscored);
+            Ok(Some(Visit { distance, below: node.header().below(), payload }))
+        })?;
+        for &neighbour in unscored.iter() {
+            if !frontier.claim(neighbour) {
+                continue;
+            }
+            let distance = read_tuple(*store, neighbour, scratch, |tuple| {
+                Ok(kind.view(level, tuple).map(|node| kind.distance(query, node)))
+            })?;
+            if let Some(Some(distance)) = distance {
+                frontier.offer_distance(neighbour, distance);
+            }
+        }
+        if let Some(next) = frontier.upcoming().next() {
+            store.prefetch(next.block);
+        }
+        Ok(visit.flatten())
+    }
+
+    fn corrupted(&self, id: IndexTid, what: &'static str) -> Error {
+        Error::Corrupt { at: id, what }
+    }
+}
+
+impl<S: PageStore, K: Kind> Linkable for Reader<'_, S, K, LinkTo<K::Own>> {
+    fn distance_between(&self, one: &Self::Payload, other: &Self::Payload) -> f32 {
+        self.kind.between(&one.own, &other.own)
+    }
+
+    fn likeness(&self, candidate: &Self::Payload) -> Likeness {
+        match self.kind.is_same(&self.purpose.own, &candidate.own) {
+            false => Likeness::Different,
+            true if candidate.is_full => Likeness::SameButFull,
+            true => Likeness::Same,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What searching, inserting and vacuuming need of a kind of node, so that they need not know which one they run on.
+
+use super::meta::NodeKind;
+use super::node::{Header, fused, plain};
+use super::store::{PageStore, Result};
+use super::tid::{HeapTid, IndexTid};
+use crate::hnsw::Frontier;
+use crate::quantizer::Measured;
+
+/// A kind of node in one index.
+pub trait Kind: Sized {
+    /// A tuple, read.
+    type View<'a>: View<'a>;
+    /// A vector that nodes are compared with: searched for, or about to be linked.
+    type Query;
+    /// A copy of a node's own vector as the node has it.
+    type Own: Clone;
+
+    /// What the nodes say they are.
+    fn node_kind(&self) -> NodeKind;
+
+    /// Size of a tuple of a level, and the number of its further pieces.
+    fn size(&self, level: u8) -> (usize, usize);
+
+    /// Reads a tuple; `None` if these bytes are no tuple of that level.
+    fn view<'a>(&'a self, level: u8, tuple: &'a [u8]) -> Option<Self::View<'a>>;
+
+    /// Prepares a vector, given as SQL has it. `None` if it cannot be in the index: a zero vector has no cosine.
+    fn query(&self, vector: &[f32]) -> Option<Self::Query>;
+
+    /// What a node would keep of the vector.
+    fn stored(&self, query: &Self::Query) -> Self::Own;
+
+    /// The vector that a node keeps, as something to compare nodes with.
+    fn query_of(&self, own: &Self::Own) -> Self::Query;
+
+    /// The node's distance to the query.
+    fn distance(&self, query: &Self::Query, node: Self::View<'_>) -> f32;
+
+    /// The node's distance to the query, and between which values the operator's result lies.
+    fn measure(&self, query: &Self::Query, node: Self::View<'_>) -> Measured;
+
+    /// A copy of the node's own vector.
+    fn own(&self, node: Self::View<'_>) -> Self::Own;
+
+    /// The distance between two nodes.
+    fn between(&self, one: &Self::Own, other: &Self::Own) -> f32;
+
+    /// Whether two vectors are the same to the index.
+    fn is_same(&self, one: &Self::Own, other: &Self::Own) -> bool;
+
+    /// Offers those neighbours to the frontier which the node can score by itself, and adds to `unscored` those that have
+    /// to be read. `distance` is the node's own.
+    fn offer(
+        &self,
+        query: &Self::Query,
+        node: Self::View<'_>,
+        distance: f32,
+        frontier: &mut Frontier<IndexTid>,
+        unscored: &mut Vec<IndexTid>,
+    );
+
+    /// Writes a new tuple, or all of an old one's links, `tuple` being zeroed or having its header and vector.
+    fn set_links(&self, level: u8, tuple: &mut [u8], own: &Self::Own, links: &[NewLink<'_, Self::Own>]);
+
+    /// Writes a node's own vector into a new tuple which has its header.
+    fn set_own(&self, level: u8, tuple: &mut [u8], own: &Self::Own);
+
+    /// Links `node` to the new node at `to`, if it is the better for it.
+    ///
+    /// True if the link was written, or was there already.
+    fn link_back<S: PageStore>(
+        &self,
+        store: &S,
+        level: u8,
+        node: IndexTid,
+        to: IndexTid,
+        new: &Self::Own,
+    ) -> Result<bool>;
+}
+
+/// A tuple of either kind.
+pub trait View<'a>: Copy {
+    fn header(&self) -> Header<'a>;
+    fn neighbours(&self) -> impl Iterator<Item = IndexTid> + 'a;
+}
+
+impl<'a> View<'a> for fused::Fused<'a> {
+    fn header(&self) -> Header<'a> {
+        fused::Fused::header(self)
+    }
+
+    fn neighbours(&self) -> impl Iterator<Item = IndexTid> + 'a {
+        fused::Fused::neighbours(self)
+    }
+}
+
+impl<'a> View<'a> for plain::Plain<'a> {
+    fn header(&self) -> Header<'a> {
+        plain::Plain::header(self)
+    }
+
+    fn neighbours(&self) -> impl Iterator<Item = IndexTid> + 'a {
+        plain::Plain::neighbours(self)
+    }
+}
+
+/// A link to be written.
+pub struct NewLink<'a, Own> {
+    pub to: IndexTid,
+    /// The neighbour's vector as its node has it.
+    pub own: &'a Own,
+    /// The heuristic passed over it.
+    pub is_filler: bool,
+}
+
+/// A row to be indexed.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    pub vector: &'a [f32],
+    pub tid: HeapTid,
+}

@@ -1,0 +1,138 @@
+//! Pages in private memory: what a build fills before it writes them out, and the bed of the storage layer's tests.
+
+use super::page::{Page, PageKind};
+use super::store::{Error, PageStore, Result};
+use super::tid::IndexTid;
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+
+/// Pages per allocation.
+const CHUNK: usize = 256;
+
+type Chunk = Box<[RwLock<Box<Page>>]>;
+
+/// Pages that many threads read and change at once.
+///
+/// A page never moves, so taking one needs no lock but its own. Each thread that adds nodes fills a page of its own.
+pub struct MemoryPages {
+    chunks: Box<[OnceLock<Chunk>]>,
+    used: AtomicU32,
+    limit: u32,
+    /// For each item size, pages with room for another such item. A thread takes one out while it fills it.
+    open: Mutex<BTreeMap<usize, Vec<u32>>>,
+    cancelled: AtomicBool,
+}
+
+impl MemoryPages {
+    /// An empty store of at most `limit` pages; block 0 exists and is an empty meta page.
+    pub fn new(limit: u32) -> Self {
+        let chunks = (limit as usize + 1).div_ceil(CHUNK);
+        let store = Self {
+            chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
+            used: AtomicU32::new(0),
+            limit: limit.max(1),
+            open: Mutex::new(BTreeMap::new()),
+            cancelled: AtomicBool::new(false),
+        };
+        let _ = store.extend(PageKind::Meta);
+        store
+    }
+
+    /// Makes every further visit or insertion end with [`Error::Cancelled`].
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes of the pages in use.
+    pub fn bytes(&self) -> usize {
+        self.blocks() as usize * size_of::<Page>()
+    }
+
+    fn extend(&self, kind: PageKind) -> Result<u32> {
+        let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+            (used < self.limit).then_some(used + 1)
+        });
+        let block = taken.map_err(|_| Error::OutOfMemory)?;
+        let mut page = self.write(block)?;
+        page.initialise(kind);
+        Ok(block)
+    }
+
+    fn open_pages(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<u32>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self, block: u32) -> Result<&RwLock<Box<Page>>> {
+        let missing = Error::Corrupt { at: IndexTid { block, offset: 0 }, what: "there is no such page" };
+        let Some(chunk) = self.chunks.get(block as usize / CHUNK) else { return Err(missing) };
+        if block >= self.used.load(Ordering::Acquire) {
+            return Err(missing);
+        }
+        let pages =
+            chunk.get_or_init(|| (0..CHUNK).map(|_| RwLock::new(Page::boxed(PageKind::Nodes))).collect());
+        pages.get(block as usize % CHUNK).ok_or(missing)
+    }
+
+    fn write(&self, block: u32) -> Result<std::sync::RwLockWriteGuard<'_, Box<Page>>> {
+        Ok(self.lock(block)?.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A page locked against changes.
+pub struct MemoryPage<'a>(RwLockReadGuard<'a, Box<Page>>);
+
+impl Deref for MemoryPage<'_> {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.0
+    }
+}
+
+impl PageStore for MemoryPages {
+    type ReadGuard<'a> = MemoryPage<'a>;
+
+    fn read(&self, block: u32) -> Result<MemoryPage<'_>> {
+        Ok(MemoryPage(self.lock(block)?.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn prefetch(&self, _block: u32) {}
+
+    fn change<R>(
+        &self,
+        blocks: &[u32],
+        change: impl FnOnce(&mut [&mut Page]) -> Result<Option<R>>,
+    ) -> Result<Option<R>> {
+        let mut guards = Vec::with_capacity(blocks.len());
+        for &block in blocks {
+            guards.push(self.write(block)?);
+        }
+        let mut pages: Vec<&mut Page> = guards.iter_mut().map(|guard| &mut ***guard).collect();
+        change(&mut pages)
+    }
+
+    fn place<R>(&self, length: usize, fill: impl FnOnce(u32, &mut Page) -> Result<R>) -> Result<R> {
+        let block = match self.open_pages().get_mut(&length).and_then(Vec::pop) {
+            Some(block) => block,
+            None => self.extend(PageKind::Nodes)?,
+        };
+        let mut page = self.write(block)?;
+        let result = fill(block, &mut page)?;
+        let has_room = page.has_room(length);
+        drop(page);
+        if has_room {
+            self.open_pages().entry(length).or_default().push(block);
+        }
+        Ok(result)
+    }
+
+    fn blocks(&self) -> u32 {
+        self.used.load(Ordering::Acquire)
+    }
+
+    fn check_interrupts(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,165 @@
+//! Plain nodes at work: exact distances, one read per neighbour.
+
+use super::kind::{Kind, NewLink};
+use super::meta::{Meta, NodeKind};
+use super::node::plain::{Layout, Plain, PlainMut};
+use super::store::{PageStore, Result};
+use super::tid::IndexTid;
+use super::tuples::{change_tuple, read_tuple};
+use crate::hnsw::{Frontier, give_up};
+use crate::metric::Metric;
+use crate::quantizer::Measured;
+
+/// The plain nodes of one index.
+pub struct PlainKind {
+    metric: Metric,
+    base: Layout,
+    upper: Layout,
+}
+
+impl PlainKind {
+    /// The nodes of the index that `meta` describes.
+    pub fn new(meta: &Meta) -> Self {
+        let layout = |is_base, slots| Layout::new(is_base, meta.dimensions, slots);
+        Self { metric: meta.metric, base: layout(true, meta.base_slots), upper: layout(false, meta.upper_slots) }
+    }
+
+    fn layout(&self, level: u8) -> &Layout {
+        if level == 0 { &self.base } else { &self.upper }
+    }
+
+    /// A node's own value; `None` if there is no such node any longer.
+    fn fetch<S: PageStore>(&self, store: &S, level: u8, tid: IndexTid) -> Result<Option<Vec<f32>>> {
+        let value = read_tuple(store, tid, &mut Vec::new(), |tuple| {
+            Ok(self.view(level, tuple).filter(|node| !node.header().is_dead()).map(|node| self.own(node)))
+        })?;
+        Ok(value.flatten())
+    }
+}
+
+/// How often a link back starts again because the node's list was changed while its neighbours were read.
+const ATTEMPTS: usize = 4;
+
+impl Kind for PlainKind {
+    type View<'a> = Plain<'a>;
+    type Query = Vec<f32>;
+    type Own = Vec<f32>;
+
+    fn node_kind(&self) -> NodeKind {
+        NodeKind::Plain
+    }
+
+    fn size(&self, level: u8) -> (usize, usize) {
+        (self.layout(level).size(), self.layout(level).pieces())
+    }
+
+    fn view<'a>(&'a self, level: u8, tuple: &'a [u8]) -> Option<Plain<'a>> {
+        Plain::read(self.layout(level), tuple).filter(|node| node.header().level() == level)
+    }
+
+    fn query(&self, vector: &[f32]) -> Option<Vec<f32>> {
+        Some(vector.to_vec())
+    }
+
+    fn stored(&self, query: &Vec<f32>) -> Vec<f32> {
+        query.clone()
+    }
+
+    fn query_of(&self, own: &Vec<f32>) -> Vec<f32> {
+        own.clone()
+    }
+
+    fn distance(&self, query: &Vec<f32>, node: Plain<'_>) -> f32 {
+        self.between(query, &self.own(node))
+    }
+
+    fn measure(&self, query: &Vec<f32>, node: Plain<'_>) -> Measured {
+        let exact = self.metric.distance(query, &self.own(node));
+        Measured { distance: exact as f32, lower: exact, upper: exact }
+    }
+
+    fn own(&self, node: Plain<'_>) -> Vec<f32> {
+        let mut value = Vec::new();
+        node.value(&mut value);
+        value
+    }
+
+    fn between(&self, one: &Vec<f32>, other: &Vec<f32>) -> f32 {
+        self.metric.distance(one, other) as f32
+    }
+
+    fn is_same(&self, one: &Vec<f32>, other: &Vec<f32>) -> bool {
+        one == other
+    }
+
+    fn offer(
+        &self,
+        _query: &Vec<f32>,
+        node: Plain<'_>,
+        _distance: f32,
+        _frontier: &mut Frontier<IndexTid>,
+        unscored: &mut Vec<IndexTid>,
+    ) {
+        unscored.extend(node.neighbours());
+    }
+
+    fn set_own(&self, level: u8, tuple: &mut [u8], own: &Vec<f32>) {
+        PlainMut { layout: self.layout(level), tuple }.set_value(own);
+    }
+
+    fn set_links(&self, level: u8, tuple: &mut [u8], _own: &Vec<f32>, links: &[NewLink<'_, Vec<f32>>]) {
+        PlainMut { layout: self.layout(level), tuple }.set_links(links.iter().map(|link| link.to));
+    }
+
+    fn link_back<S: PageStore>(
+        &self,
+        store: &S,
+        level: u8,
+        node: IndexTid,
+        to: IndexTid,
+        new: &Vec<f32>,
+    ) -> Result<bool> {
+        let layout = self.layout(level);
+        for _ in 0..ATTEMPTS {
+            let seen = read_tuple(store, node, &mut Vec::new(), |tuple| {
+                let view = self.view(level, tuple).filter(|view| !view.header().is_dead());
+                Ok(view.map(|view| (self.own(view), view.neighbours().collect::<Vec<_>>())))
+            })?;
+            let Some(Some((own, neighbours))) = seen else { return Ok(false) };
+            if neighbours.contains(&to) {
+                return Ok(true);
+            }
+            let mut after = neighbours.clone();
+            if neighbours.len() < layout.slots() {
+                after.push(to);
+            } else {
+                // A neighbour that is gone gives way first; otherwise the heuristic chooses, the new node among them.
+                let mut values = Vec::with_capacity(neighbours.len() + 1);
+                for &neighbour in &neighbours {
+                    values.push(self.fetch(store, level, neighbour)?);
+                }
+                let gone = values.iter().position(Option::is_none);
+                let mut values: Vec<Vec<f32>> = values.into_iter().flatten().collect();
+                values.push(new.clone());
+                let distances: Vec<f32> = values.iter().map(|value| self.between(&own, value)).collect();
+                let given_up = gone.or_else(|| give_up(&distances, |a, b| self.between(&values[a], &values[b])));
+                match given_up {
+                    Some(slot) if slot < neighbours.len() => after[slot] = to,
+                    _ => return Ok(false),
+                }
+            }
+            let written = change_tuple(store, node, |tuple| {
+                let Some(view) = self.view(level, tuple) else { return Ok(None) };
+                if view.header().is_dead() || !view.neighbours().eq(neighbours.iter().copied()) {
+                    return Ok(None);
+                }
+                PlainMut { layout, tuple }.set_links(after.iter().copied());
+                Ok(Some(()))
+            })?;
+            if written.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
