@@ -1,2 +1,4 @@
 //! QuartzDB.
 pgrx::pg_module_magic!(name, version);
+
+pub mod hnsw;
