@@ -5,7 +5,8 @@ use super::visited::Visited;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// A tuple to visit, and how far it seems to be. Ordered so that the *nearest* is the greatest, as `BinaryHeap` wants it.
+/// A tuple to visit, and how far it seems to be. Ordered so that the *nearest* is the greatest, as `BinaryHeap` wants
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<Id> {
     pub estimate: f32,
@@ -39,6 +40,12 @@ struct Entry<Id> {
     id: Id,
 }
 
+/// How many dead nodes a beam does not count, for each of its entries.
+///
+/// A search through a graph that waits for its repair still finds what it is asked for, and one through a graph
+/// without live nodes still ends.
+const DEAD_PER_ENTRY: usize = 8;
+
 /// What the frontier does with a neighbour that does not fit the beam, and with those in general.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Intake {
@@ -52,14 +59,18 @@ pub(super) enum Intake {
 
 /// The candidates of a search of one level: neighbours are offered to it, and the nearest unvisited one is taken out.
 ///
-/// The *beam* is one array of at most `ef` entries in order of their estimates, visited and unvisited ones together.
+/// The *beam* is the first `width` entries of one array in order of their estimates, visited and unvisited ones
+/// together. Behind it the array holds a *reserve*, of no entries at first: see [`discount`](Self::discount).
 #[derive(Debug)]
 pub struct Frontier<Id> {
     level: u8,
     width: usize,
+    reserve: usize,
+    confirmed: usize,
+    discounted: usize,
     intake: Intake,
     beam: Vec<Entry<Id>>,
-    /// Index of the first unvisited entry of the beam.
+    /// Index of the first unvisited entry.
     next: usize,
     seen: Visited,
     kept: BinaryHeap<Candidate<Id>>,
@@ -72,6 +83,9 @@ impl<Id: TupleId> Frontier<Id> {
         Self {
             level: 0,
             width: 1,
+            reserve: 0,
+            confirmed: 0,
+            discounted: 0,
             intake: Intake::Beam,
             beam: Vec::new(),
             next: 0,
@@ -93,9 +107,7 @@ impl<Id: TupleId> Frontier<Id> {
     #[inline]
     pub fn bound(&self) -> f32 {
         match self.intake {
-            Intake::Beam if self.beam.len() >= self.width => {
-                self.beam.last().map_or(f32::INFINITY, |entry| entry.estimate)
-            }
+            Intake::Beam if self.is_full() => self.beam.last().map_or(f32::INFINITY, |entry| entry.estimate),
             Intake::Beam | Intake::BeamAndKept => f32::INFINITY,
             Intake::Closed => f32::NEG_INFINITY,
         }
@@ -118,8 +130,8 @@ impl<Id: TupleId> Frontier<Id> {
 
     /// Whether nobody claimed or offered this neighbour before; from now on somebody has.
     ///
-    /// For nodes which have to read a neighbour in order to score it: whoever claims it reads it, once, and then calls
-    /// [`offer_distance`](Self::offer_distance).
+    /// For nodes which have to read a neighbour in order to score it: whoever claims it reads it, once, and then
+    /// calls [`offer_distance`](Self::offer_distance).
     #[inline]
     pub fn claim(&mut self, id: Id) -> bool {
         self.intake != Intake::Closed && self.seen.reach(id.into())
@@ -140,13 +152,22 @@ impl<Id: TupleId> Frontier<Id> {
 
     /// The tuples which will be visited next, nearest first, if nothing nearer is offered: those worth prefetching.
     pub fn upcoming(&self) -> impl Iterator<Item = Id> + '_ {
-        self.beam.iter().skip(self.next).filter(|entry| !entry.visited).map(|entry| entry.id)
+        self.waiting().map(|candidate| candidate.id)
+    }
+
+    /// The unvisited entries of the beam, nearest first.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Candidate<Id>> + '_ {
+        let entries = self.beam.iter().take(self.width).skip(self.next).filter(|entry| !entry.visited);
+        entries.map(|&Entry { estimate, id, .. }| Candidate { estimate, id })
     }
 
     /// Starts over, for a search of `level` with a beam of `width`.
     pub(super) fn reset(&mut self, level: u8, width: usize, intake: Intake) {
         self.level = level;
         self.width = width.max(1);
+        self.reserve = 0;
+        self.confirmed = 0;
+        self.discounted = 0;
         self.intake = intake;
         self.beam.clear();
         self.next = 0;
@@ -157,10 +178,14 @@ impl<Id: TupleId> Frontier<Id> {
 
     /// Empties the beam and fills it with the `width` nearest of the kept candidates; false if there are none.
     pub(super) fn refill(&mut self, width: usize, intake: Intake) -> bool {
+        while let Some(last) = self.beam.pop() {
+            self.fell_off(last);
+        }
         self.kept.extend(self.fallen.drain(..));
         self.width = width.max(1);
+        self.confirmed = 0;
+        self.discounted = 0;
         self.intake = intake;
-        self.beam.clear();
         self.next = 0;
         while self.beam.len() < self.width
             && let Some(Candidate { estimate, id }) = self.kept.pop()
@@ -175,7 +200,7 @@ impl<Id: TupleId> Frontier<Id> {
 
     /// Takes out the nearest unvisited candidate. It goes on to count as an entry of the beam.
     pub(super) fn pop(&mut self) -> Option<Candidate<Id>> {
-        let entry = self.beam.get_mut(self.next)?;
+        let entry = self.beam.get_mut(self.next).filter(|_| self.next < self.width)?;
         entry.visited = true;
         let candidate = Candidate { estimate: entry.estimate, id: entry.id };
         self.next += 1;
@@ -185,8 +210,34 @@ impl<Id: TupleId> Frontier<Id> {
         Some(candidate)
     }
 
-    /// Removes a visited candidate from the beam, which then has room for another one.
+    /// Marks a tuple visited, ahead of its turn, if it is in the beam.
+    pub(super) fn take(&mut self, id: Id) {
+        if let Some(entry) = self.beam.iter_mut().find(|entry| entry.id == id) {
+            entry.visited = true;
+        }
+        while self.beam.get(self.next).is_some_and(|entry| entry.visited) {
+            self.next += 1;
+        }
+    }
+
+    /// Counts a visited candidate as one of those a search is for.
+    #[inline]
+    pub(super) fn confirm(&mut self) {
+        self.confirmed += 1;
+    }
+
+    /// Takes a visited candidate, which proved to be a dead node, out of the beam, so that another has its place.
+    ///
+    /// That one may have been refused before, by a beam full of dead nodes. So from now on as many entries are held
+    /// in reserve as will probably be taken out. Beyond a number of dead nodes they count after all, or a search
+    /// where there is no live one would visit the whole graph.
     pub(super) fn discount(&mut self, candidate: Candidate<Id>) {
+        if self.discounted == DEAD_PER_ENTRY * self.width {
+            return;
+        }
+        self.discounted += 1;
+        let expected = self.width.saturating_mul(self.discounted) / (self.confirmed + 1);
+        self.reserve = expected.clamp(self.reserve, (DEAD_PER_ENTRY * self.width).max(self.reserve));
         let first = self.beam.partition_point(|entry| entry.estimate < candidate.estimate);
         let position = self.beam.iter().skip(first).position(|entry| entry.id == candidate.id);
         if let Some(position) = position.map(|offset| first + offset) {
@@ -197,10 +248,6 @@ impl<Id: TupleId> Frontier<Id> {
         }
     }
 
-    pub(super) fn width(&self) -> usize {
-        self.width
-    }
-
     /// The memory it holds.
     pub(super) fn bytes(&self) -> usize {
         self.seen.bytes()
@@ -209,20 +256,30 @@ impl<Id: TupleId> Frontier<Id> {
     }
 
     #[inline]
+    fn is_full(&self) -> bool {
+        self.beam.len() >= self.width + self.reserve
+    }
+
+    #[inline]
+    fn fell_off(&mut self, last: Entry<Id>) {
+        if !last.visited && self.intake == Intake::BeamAndKept {
+            self.seen.demote(last.id.into());
+            self.fallen.push(Candidate { estimate: last.estimate, id: last.id });
+        }
+    }
+
+    #[inline]
     fn has_room_for(&self, estimate: f32) -> bool {
         self.intake != Intake::Closed
-            && (self.beam.len() < self.width || self.beam.last().is_some_and(|last| estimate < last.estimate))
+            && (!self.is_full() || self.beam.last().is_some_and(|last| estimate < last.estimate))
     }
 
     #[inline]
     fn insert(&mut self, id: Id, estimate: f32) {
-        if self.beam.len() >= self.width
+        if self.is_full()
             && let Some(last) = self.beam.pop()
-            && !last.visited
-            && self.intake == Intake::BeamAndKept
         {
-            self.seen.demote(last.id.into());
-            self.fallen.push(Candidate { estimate: last.estimate, id: last.id });
+            self.fell_off(last);
         }
         let position = self.beam.partition_point(|entry| entry.estimate <= estimate);
         self.beam.insert(position, Entry { estimate, visited: false, id });
@@ -300,6 +357,7 @@ mod tests {
     fn a_closed_frontier_takes_nothing() {
         let mut frontier = frontier(2, Intake::BeamAndKept);
         (0..4).for_each(|id| frontier.offer_estimate(id, id as f32));
+        assert_eq!(drain(&mut frontier), [0, 1]);
         assert!(frontier.refill(2, Intake::Closed));
         frontier.offer_estimate(7, 0.0);
         assert!(!frontier.claim(8) && frontier.bound() == f32::NEG_INFINITY);
@@ -307,12 +365,28 @@ mod tests {
     }
 
     #[test]
-    fn a_discounted_entry_makes_room() {
+    fn a_dead_entry_makes_room_and_a_reserve_for_more_of_its_kind() {
         let mut frontier = frontier(2, Intake::Beam);
         (0..4).for_each(|id| frontier.offer_estimate(id, 1.0));
-        let first = frontier.pop();
-        frontier.discount(first.expect("two entries"));
-        frontier.offer_estimate(9, 8.0);
-        assert_eq!(drain(&mut frontier), [1, 9]);
+        let dead = frontier.pop().expect("the beam is full");
+        frontier.discount(dead);
+        (4..9).for_each(|id| frontier.offer_estimate(id, id as f32));
+        assert_eq!(frontier.bound(), 6.0);
+        let dead = frontier.pop().expect("the beam is full");
+        assert_eq!(dead.id, 1);
+        frontier.discount(dead);
+        assert_eq!(drain(&mut frontier), [4, 5]);
+    }
+
+    #[test]
+    fn a_reserve_that_was_not_needed_is_kept_for_later() {
+        let mut frontier = frontier(1, Intake::BeamAndKept);
+        frontier.offer_estimate(0, 0.0);
+        let dead = frontier.pop().expect("the beam is full");
+        frontier.discount(dead);
+        (1..4).for_each(|id| frontier.offer_estimate(id, id as f32));
+        assert_eq!(drain(&mut frontier), [1]);
+        assert!(frontier.refill(3, Intake::BeamAndKept));
+        assert_eq!(drain(&mut frontier), [2, 3]);
     }
 }

@@ -1,24 +1,34 @@
 //! The algorithm: a hierarchical navigable small world graph (Malkov and Yashunin, 2018), reading only.
 //!
-//! This folder knows neither pages nor vectors nor PostgreSQL. It declares the [`Graph`] it needs, and whoever keeps one
-//! (pages, private memory, a test's arrays) implements it. What is to be written comes back as a plan.
+//! This folder knows neither pages nor vectors nor PostgreSQL. It declares the [`Graph`] it needs, and whoever keeps
+//! one (pages, private memory, a test's arrays) implements it. What is to be written comes back as a plan.
 //!
-//! The graph consists of *tuples*: a node has one on every level up to its own, each with the links of that level and a
-//! link to the tuple one level down. An [`Id`](Graph::Id) names a tuple, so a descent is nothing but searches of one
-//! level after the other.
+//! The graph consists of *tuples*: a node has one on every level up to its own, each with the links of that level and
+//! a link to the tuple one level down. An [`Id`](Graph::Id) names a tuple, so a descent is nothing but searches of
+//! one level after the other.
 //!
-//! Two words are kept apart throughout: an *estimate* is approximate and only decides what is visited next; a *distance*
-//! is what a visited node says of itself, and orders what is found.
+//! Two words are kept apart throughout: an *estimate* is approximate and only decides what is visited next; a
+//! *distance* is what a visited node says of itself, and orders what is found.
 #![forbid(unsafe_code)]
 
+mod backlink;
 mod frontier;
+mod insert;
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;
+mod repair;
 mod search;
+mod select;
+#[cfg(test)]
+mod tests;
 mod visited;
 
+pub use backlink::{Decision, Flags, MAX_LINKS, Newcomer};
 pub use frontier::Frontier;
+pub use insert::{Likeness, Link, Linkable, Plan, Planner};
+pub use repair::Repair;
 pub use search::{Hit, Limits, Mode, Search};
+pub use select::{give_up, select};
 
 /// The highest level a node can have, as in pgvector: with m = 2 this is enough for 2^63 nodes.
 pub const MAX_LEVEL: u8 = 63;
@@ -47,14 +57,15 @@ pub trait Graph {
 
     /// Reads one tuple, once: its own distance, and its neighbours' estimates, offered to the frontier.
     ///
-    /// A fused node scores its neighbours from its own codes and offers with [`Frontier::offer_estimate`]; a plain node
-    /// claims the neighbours which nobody scored yet ([`Frontier::claim`]), reads those, and offers with
+    /// A fused node scores its neighbours from its own codes and offers with [`Frontier::offer_estimate`]; a plain
+    /// node claims the neighbours which nobody scored yet ([`Frontier::claim`]), reads those, and offers with
     /// [`Frontier::offer_distance`].
     ///
     /// This is the one call a search makes per step, so interrupts are checked here, and pages prefetched, from
     /// [`Frontier::upcoming`].
     ///
-    /// `None` means that the tuple was freed meanwhile, or is not (any longer) one of [`Frontier::level`]: it is skipped.
+    /// `None` means that the tuple was freed meanwhile, or is not (any longer) one of [`Frontier::level`]: it is
+    /// skipped.
     fn visit(
         &mut self,
         id: Self::Id,

@@ -9,10 +9,6 @@ use std::collections::BinaryHeap;
 /// How often a search starts again when the way down from the entry point was freed under its feet.
 const ATTEMPTS: usize = 3;
 
-/// Nodes without live rows do not count as entries of the beam, up to so many per entry: a search through an index that
-/// waits for its vacuum still finds what it is asked for, and one through an index without live rows still ends.
-const DEAD_PER_ENTRY: usize = 8;
-
 /// A live node that was visited.
 #[derive(Clone, Copy, Debug)]
 pub struct Hit<Id, Payload> {
@@ -117,11 +113,11 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
 
     /// Searches on for another batch of up to `ef` hits; false if there is nothing left, or nothing left to spend.
     ///
-    /// The beam is refilled with the `ef` nearest of the candidates that fell off it. Hits of different batches are not
-    /// in order: a later batch can hold a nearer one.
+    /// The beam is refilled with the `ef` nearest of the candidates that fell off it. Hits of different batches are
+    /// not in order: a later batch can hold a nearer one.
     ///
-    /// Once the visits are used up, what was visited and not yet handed out is the last batch. Once the memory is used
-    /// up, the kept candidates are visited in the order of their estimates without looking at their neighbours.
+    /// Once the visits are used up, what was visited and not yet handed out is the last batch. Once the memory is
+    /// used up, the kept candidates are visited in the order of their estimates without looking at their neighbours.
     pub fn resume<G>(&mut self, graph: &mut G, ef: usize, limits: Limits) -> Result<bool, G::Error>
     where
         G: Graph<Id = Id, Payload = Payload>,
@@ -154,8 +150,8 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
             + (self.seeds.capacity() + self.below.capacity()) * size_of::<Candidate<Id>>()
     }
 
-    /// Goes down from the entry point with a narrow beam, and searches `level`, or the entry point's if that is lower,
-    /// with a beam of `width`.
+    /// Goes down from the entry point with a narrow beam, and searches `level`, or the entry point's if that is
+    /// lower, with a beam of `width`.
     ///
     /// `None` if the graph is empty. A search that loses its way, because vacuum freed it, starts again.
     pub(super) fn search_down_to<G>(
@@ -227,6 +223,37 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         Ok(self.visits > 0)
     }
 
+    /// Searches one level from a tuple itself, which must have fewer neighbours than the beam is wide: visits it,
+    /// then all its neighbours, and goes on from there. Returns these neighbours; `None` if it is not there any
+    /// longer.
+    pub(super) fn search_around<G>(
+        &mut self,
+        graph: &mut G,
+        id: Id,
+        level: u8,
+        width: usize,
+    ) -> Result<Option<Vec<Id>>, G::Error>
+    where
+        G: Graph<Id = Id, Payload = Payload>,
+    {
+        self.start_from(None);
+        self.below.clear();
+        self.visits = 0;
+        self.frontier.reset(level, width, Intake::Beam);
+        self.frontier.offer_estimate(id, f32::INFINITY);
+        let Some(candidate) = self.frontier.pop() else { return Ok(None) };
+        if !self.step(graph, candidate)? {
+            return Ok(None);
+        }
+        let neighbours: Vec<Candidate<Id>> = self.frontier.waiting().collect();
+        for &neighbour in &neighbours {
+            self.frontier.take(neighbour.id);
+            self.step(graph, neighbour)?;
+        }
+        self.expand(graph)?;
+        Ok(Some(neighbours.iter().map(|neighbour| neighbour.id).collect()))
+    }
+
     /// The hits of the last level searched, nearest first, moved into `hits`.
     pub fn take_hits(&mut self, hits: &mut Vec<Hit<Id, Payload>>) {
         self.ready = 0;
@@ -242,34 +269,38 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
     where
         G: Graph<Id = Id, Payload = Payload>,
     {
-        let level = self.frontier.level();
-        let mut dead_allowed = DEAD_PER_ENTRY * self.frontier.width();
         while let Some(candidate) = self.next_candidate() {
-            let Some(Visit { distance, below, payload }) = graph.visit(candidate.id, &mut self.frontier)?
-            else {
-                self.frontier.discount(candidate);
-                continue;
-            };
-            self.visits += 1;
-            let distance = if distance.is_nan() { f32::INFINITY } else { distance };
-            if level > 0 {
-                let Some(id) = below else {
-                    return Err(
-                        graph.corrupted(candidate.id, "a node above the base level has no tuple below")
-                    );
-                };
-                self.below.push(Candidate { estimate: distance, id });
-            }
-            match payload {
-                Some(payload) => self.hits.push(Nearest(Hit { distance, id: candidate.id, payload })),
-                None if dead_allowed > 0 => {
-                    dead_allowed -= 1;
-                    self.frontier.discount(candidate);
-                }
-                None => (),
-            }
+            self.step(graph, candidate)?;
         }
         Ok(())
+    }
+
+    /// Visits one candidate; false if it is not there any longer.
+    #[inline]
+    fn step<G>(&mut self, graph: &mut G, candidate: Candidate<Id>) -> Result<bool, G::Error>
+    where
+        G: Graph<Id = Id, Payload = Payload>,
+    {
+        let Some(Visit { distance, below, payload }) = graph.visit(candidate.id, &mut self.frontier)? else {
+            self.frontier.discount(candidate);
+            return Ok(false);
+        };
+        self.visits += 1;
+        let distance = if distance.is_nan() { f32::INFINITY } else { distance };
+        if self.frontier.level() > 0 {
+            let Some(id) = below else {
+                return Err(graph.corrupted(candidate.id, "a node above the base level has no tuple below"));
+            };
+            self.below.push(Candidate { estimate: distance, id });
+        }
+        match payload {
+            Some(payload) => {
+                self.frontier.confirm();
+                self.hits.push(Nearest(Hit { distance, id: candidate.id, payload }));
+            }
+            None => self.frontier.discount(candidate),
+        }
+        Ok(true)
     }
 
     /// The stopping rule: a search goes on while its beam holds an unvisited entry.
