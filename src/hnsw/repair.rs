@@ -1,0 +1,63 @@
+//! What replaces the links to dead nodes, decided by reading only. For vacuum.
+
+use super::frontier::Intake;
+use super::{Link, Linkable, Params, Planner, TupleId};
+
+/// The links a node has after its repair, each nearest first and fillers last.
+#[derive(Debug)]
+pub struct Repair<Id, Payload> {
+    /// Those it had before, but for the dead ones and any that better ones displaced.
+    pub kept: Vec<Link<Id, Payload>>,
+    /// New ones: their nodes are then offered links back, as for an insert.
+    pub added: Vec<Link<Id, Payload>>,
+}
+
+impl<Id: TupleId, Payload> Planner<Id, Payload> {
+    /// Plans new links for one tuple, whose node the graph has as its query, with room for `capacity`.
+    ///
+    /// Candidates are its live neighbours, the neighbours of its dead ones and what a short search from there finds;
+    /// if they are fewer than m, also what a search from the entry point finds. `None` if the tuple was freed
+    /// meanwhile.
+    pub fn repair<G>(
+        &mut self,
+        graph: &mut G,
+        params: Params,
+        id: Id,
+        level: u8,
+        capacity: usize,
+    ) -> Result<Option<Repair<Id, Payload>>, G::Error>
+    where
+        G: Linkable<Id = Id, Payload = Payload>,
+    {
+        let width = params.ef_construction.max(capacity) + 1;
+        let Some(neighbours) = self.search.search_around(graph, id, level, width)? else {
+            return Ok(None);
+        };
+        self.search.take_hits(&mut self.candidates);
+        self.candidates.retain(|candidate| candidate.id != id);
+        if self.candidates.len() < params.m {
+            self.search_afresh(graph, params, id, level)?;
+        }
+        let count = neighbours.len().max(params.m).min(capacity);
+        let links = self.choose(graph, count);
+        let (kept, added) = links.into_iter().partition(|link| neighbours.contains(&link.id));
+        Ok(Some(Repair { kept, added }))
+    }
+
+    /// Adds what a search from the entry point finds to the candidates.
+    fn search_afresh<G>(&mut self, graph: &mut G, params: Params, id: Id, level: u8) -> Result<(), G::Error>
+    where
+        G: Linkable<Id = Id, Payload = Payload>,
+    {
+        let entry = self.search.search_down_to(graph, level, params.ef_construction, Intake::Beam)?;
+        if entry.is_none_or(|entry| entry.level < level) {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        self.search.take_hits(&mut found);
+        found.retain(|hit| hit.id != id && self.candidates.iter().all(|candidate| candidate.id != hit.id));
+        self.candidates.append(&mut found);
+        self.candidates.sort_by(|one, other| one.distance.total_cmp(&other.distance));
+        Ok(())
+    }
+}
