@@ -1,4 +1,5 @@
-//! The distances an index can order by: the SQL operator's exact value, and what an index may assume about it.
+//! The distances an index can order by: the SQL operator's exact value, and what an index may assume about
+//! it.
 
 use crate::kernels;
 
@@ -30,8 +31,8 @@ impl Metric {
         self == Metric::Cosine
     }
 
-    /// What to compute with on rotated (and, for the cosine, normalised) vectors; `None` if rotation does not keep
-    /// the metric, so that residual codes cannot estimate it and nodes must be plain.
+    /// What to compute with on rotated (and, for the cosine, normalised) vectors; `None` if rotation does not
+    /// keep the metric, so that residual codes cannot estimate it and nodes must be plain.
     pub fn geometry(self) -> Option<Geometry> {
         match self {
             Metric::L2 | Metric::Cosine => Some(Geometry::L2Squared),
@@ -45,9 +46,9 @@ impl Metric {
         self.geometry().is_some()
     }
 
-    /// What the SQL operator returns for `float4` vectors of equal length, pgvector's arithmetic: sums in `f32` and
-    /// in any order, everything else in `f64`. Sums that overflow are infinite; a cosine with a zero vector, or with
-    /// overflowed norms, is NaN.
+    /// What the SQL operator returns for `float4` vectors of equal length, pgvector's arithmetic: sums in
+    /// `f32` and in any order, everything else in `f64`. Sums that overflow are infinite; a cosine with a
+    /// zero vector, or with overflowed norms, is NaN.
     pub fn distance(self, a: &[f32], b: &[f32]) -> f64 {
         match self {
             Metric::L2 => f64::from(kernels::l2_squared(a, b)).sqrt(),

@@ -7,6 +7,7 @@
 
 use super::layout::{Bits, GROUP, Group, GroupLayout};
 use super::sq8::Sq8;
+use super::sum;
 use crate::kernels;
 use crate::metric::Geometry;
 
@@ -29,8 +30,7 @@ impl Estimator {
         debug_assert_eq!(layout.dimensions(), vector.len());
         let h = layout.bits().centre();
         let form = if layout.bits() == Bits::Eight {
-            let sum: f64 = vector.iter().map(|&x| f64::from(x)).sum();
-            Form::Floats { vector: vector.to_vec(), centre: (f64::from(h) * sum) as f32 }
+            Form::Floats { vector: vector.to_vec(), centre: (f64::from(h) * sum(vector)) as f32 }
         } else {
             let (values, step) = quantise_query(vector);
             let mut planes = vec![0; 4 * layout.words()];
@@ -49,7 +49,8 @@ impl Estimator {
         let products: [f32; GROUP] = match &self.form {
             Form::Planes { planes, step, centre } => {
                 let (words, bits) = (self.layout.words(), self.layout.bits().count());
-                group.with_full_codes(|codes| kernels::score_group_q4(codes, words, bits, planes))
+                group
+                    .with_full_codes(|codes| kernels::score_group_q4(codes, words, bits, planes))
                     .map(|product| step * (product as f32 - centre))
             }
             Form::Floats { vector, centre } => std::array::from_fn(|lane| {
@@ -67,13 +68,15 @@ impl Estimator {
 /// Signed 4-bit integers and their step: the range -8..=7 just covers the largest coordinate. A query that
 /// does not fit `f32`, or that is (nearly) zero, becomes zero.
 fn quantise_query(vector: &[f32]) -> (Vec<i8>, f32) {
-    let largest = vector.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-    let step = largest / 7.5;
+    let (least, greatest) = kernels::min_max(vector);
+    let step = greatest.max(-least) / 7.5;
     let inverse = 1.0 / step;
-    if !(inverse.is_finite() && inverse > 0.0) {
+    if !(inverse.is_finite() && inverse > 0.0 && kernels::norm_squared(vector).is_finite()) {
         return (vec![0; vector.len()], 0.0);
     }
-    (vector.iter().map(|x| (x * inverse).round_ties_even().clamp(-8.0, 7.0) as i8).collect(), step)
+    let mut codes = vec![0; vector.len()];
+    kernels::quantize_u8(vector, -8.0 * step, inverse, &mut codes);
+    (codes.into_iter().map(|c| c.min(15) as i8 - 8).collect(), step)
 }
 
 /// A stored vector's estimates: what insertion asks for.
@@ -87,6 +90,7 @@ pub struct InsertEstimator<'a> {
 }
 
 impl<'a> InsertEstimator<'a> {
+    /// Prepares a stored vector. For groups whose factors were made for `geometry`.
     pub fn new(layout: GroupLayout, geometry: Geometry, vector: Sq8<'a>) -> Self {
         debug_assert_eq!(layout.dimensions(), vector.dimensions());
         let mut planes = Vec::new();
@@ -98,23 +102,24 @@ impl<'a> InsertEstimator<'a> {
     }
 
     /// Estimates of the distances between this vector and a group's neighbours; `own` is this vector's
-    /// distance to the node ([`Sq8::distance`]). DESIGN's E_b. Squared lengths are cut off at 0.
+    /// distance to the node ([`Sq8::distance`]). Squared lengths are cut off at 0.
     pub fn score(&self, group: Group<'_>, own: f32) -> [f32; GROUP] {
+        let least = match self.geometry {
+            Geometry::L2Squared => 0.0,
+            Geometry::NegativeInnerProduct => f64::NEG_INFINITY,
+        };
         let own = f64::from(own);
         let (add, rescale) = group.factors();
         let products = self.products(group);
         std::array::from_fn(|lane| {
-            let estimate = (own + f64::from(add[lane]) + f64::from(rescale[lane]) * products[lane]) as f32;
-            match self.geometry {
-                _ if estimate.is_nan() => own as f32,
-                Geometry::L2Squared => estimate.max(0.0),
-                Geometry::NegativeInnerProduct => estimate,
-            }
+            let estimate = own + f64::from(add[lane]) + f64::from(rescale[lane]) * products[lane];
+            let estimate = if estimate.is_nan() { own } else { estimate };
+            (if estimate < least { least } else { estimate }) as f32
         })
     }
 
     /// The distances between this vector's **own** neighbours and itself, if it is the node that holds the
-    /// group: DESIGN's R_b. Not estimates: `|b - v^|^2` or `-<b, v^>` up to rounding, b being the neighbour
+    /// group. Not estimates: `|b - v^|^2` or `-<b, v^>` up to rounding, b being the neighbour
     /// as it was when encoded.
     pub fn own_distances(&self, group: Group<'_>) -> [f32; GROUP] {
         let own = match self.geometry {
@@ -128,18 +133,22 @@ impl<'a> InsertEstimator<'a> {
     fn products(&self, group: Group<'_>) -> [f64; GROUP] {
         let (lo, step) = (f64::from(self.vector.header.lo), f64::from(self.vector.header.step));
         let centre = f64::from(self.layout.bits().centre()) * self.sum;
-        let product = |dot: f64, code_sum: f64| lo * code_sum + step * dot - centre;
         if self.layout.bits() == Bits::Eight {
             return std::array::from_fn(|lane| {
                 group.byte_codes(lane).map_or(0.0, |codes| {
-                    product(kernels::dot_u8(codes, self.vector.codes) as f64, kernels::sum_u8(codes) as f64)
+                    lo * kernels::sum_u8(codes) as f64
+                        + step * kernels::dot_u8(codes, self.vector.codes) as f64
+                        - centre
                 })
             });
         }
         let (words, bits) = (self.layout.words(), self.layout.bits().count());
         let (dots, sums) =
             group.with_full_codes(|codes| kernels::score_group_u8(codes, words, bits, &self.planes));
-        std::array::from_fn(|lane| product(f64::from(dots[lane]), f64::from(sums[lane])))
+        // Both fit i32 (16,000 * 15 * 255 < 2^26), which converts to f64 in one instruction; u32 does not.
+        std::array::from_fn(|lane| {
+            lo * f64::from(sums[lane] as i32) + step * f64::from(dots[lane] as i32) - centre
+        })
     }
 }
 

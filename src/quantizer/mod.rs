@@ -121,6 +121,18 @@ impl Frame {
 /// nothing beside it.
 const ORDINARY: std::ops::RangeInclusive<f64> = 1.0 / (1u128 << 100) as f64..=(1u128 << 120) as f64;
 
+/// The sum of a vector's coordinates, in as many chains as hide an addition's latency.
+fn sum(vector: &[f32]) -> f64 {
+    let (chunks, rest) = vector.as_chunks::<8>();
+    let mut sums = [0.0f64; 8];
+    for chunk in chunks {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(x);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&x| f64::from(x)).sum::<f64>()
+}
+
 /// Scales to length one; each coordinate is rounded once. A zero vector stays zero.
 fn normalise(vector: &mut [f32]) -> Magnitude {
     let norm_squared = kernels::norm_squared(vector);

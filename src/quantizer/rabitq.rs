@@ -2,10 +2,10 @@
 //! a product with the code into an estimated distance. Formulas and sources: [the module above](super).
 //!
 //! With one bit the code is the residual's signs. With more, coordinate i becomes the integer nearest to
-//! `r_i / step + h`, and of a few steps the one wins whose x points most nearly where r does; only its
-//! direction counts, as f carries the scale.
+//! `r_i / step + h`, cut to b bits. Only the direction of x counts, as f carries the scale.
 
 use super::layout::{Bits, GroupLayout};
+use super::sum;
 use crate::kernels;
 use crate::metric::Geometry;
 
@@ -13,14 +13,18 @@ use crate::metric::Geometry;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C)]
 pub struct Factors {
+    /// The part that does not depend on the query.
     pub add: f32,
+    /// What `<x, q>` is multiplied by.
     pub rescale: f32,
 }
 
 /// One neighbour, encoded; to be written with [`GroupLayout::write_lane`].
 #[derive(Clone, Copy, Debug)]
 pub struct Neighbour<'a> {
+    /// As a lane holds it, unit after unit.
     pub code: &'a [u8],
+    /// For the same lane.
     pub factors: Factors,
 }
 
@@ -45,6 +49,7 @@ struct Sums {
 }
 
 impl Encoder {
+    /// An encoder for groups of this layout, making factors for this geometry.
     pub fn new(layout: GroupLayout, geometry: Geometry) -> Self {
         let d = layout.dimensions();
         let (floats, bytes) = if layout.bits() == Bits::One { (0, 0) } else { (d, d) };
@@ -90,18 +95,12 @@ impl Encoder {
             *r = t - o;
         }
         let norm_squared = kernels::norm_squared(&self.residual);
-        let (least, greatest) = kernels::min_max(&self.residual);
-        let deviation = (norm_squared / self.residual.len() as f64).sqrt() as f32;
-        match self.layout.bits() {
-            Bits::Eight => self.quantise(least.abs().max(greatest.abs()) / self.layout.bits().centre()),
-            Bits::Four => self.quantise_best(&[0.24, 0.28, 0.32, 0.36, 0.40], deviation),
-            _ => self.quantise_best(&[0.8, 0.9, 1.0, 1.1, 1.2], deviation),
-        }
+        self.quantise(self.step(norm_squared));
         kernels::pack_planes(&self.codes, self.planes.len() / self.layout.words(), &mut self.planes);
         Sums {
             norm_squared,
-            along: centred_dot(&self.residual, &self.codes, self.layout.bits()),
-            origin: centred_dot(origin, &self.codes, self.layout.bits()),
+            along: self.centred_dot(&self.residual, sum(&self.residual)),
+            origin: self.centred_dot(origin, sum(origin)),
         }
     }
 
@@ -115,21 +114,26 @@ impl Encoder {
         }
     }
 
-    /// Quantises with that of the steps, in standard deviations, for which x is most nearly parallel to r.
-    fn quantise_best(&mut self, steps: &[f32], deviation: f32) {
-        let centre = f64::from(self.layout.bits().centre());
-        let (mut best, mut best_cosine) = (1.0, f64::NEG_INFINITY);
-        for step in steps {
-            self.quantise(step * deviation);
-            let sum = kernels::sum_u8(&self.codes) as f64;
-            let norm_squared = kernels::dot_u8(&self.codes, &self.codes) as f64 - 2.0 * centre * sum
-                + centre * centre * self.codes.len() as f64;
-            let cosine = centred_dot(&self.residual, &self.codes, self.layout.bits()) / norm_squared.sqrt();
-            if cosine > best_cosine {
-                (best, best_cosine) = (*step, cosine);
+    /// Distance between two levels. Up to four bits, the step which loses least of normally distributed
+    /// coordinates (Max, *Quantizing for minimum distortion*, 1960, table II), as rotation makes them.
+    /// Choosing the best of five steps for each residual takes 2-bit encoding from 0.14 to 0.49 us at d =
+    /// 100, and from 64 dimensions up improves the estimates' error by at most 2 %; 4-bit codes lose up to a
+    /// tenth.
+    fn step(&self, norm_squared: f64) -> f32 {
+        let deviation = (norm_squared / self.residual.len() as f64).sqrt() as f32;
+        match self.layout.bits() {
+            Bits::One | Bits::Two => 0.9957 * deviation,
+            Bits::Four => 0.3352 * deviation,
+            Bits::Eight => {
+                let (least, greatest) = kernels::min_max(&self.residual);
+                greatest.max(-least) / Bits::Eight.centre()
             }
         }
-        self.quantise(best * deviation);
+    }
+
+    /// `<x, y>` for the code just made, given y's sum.
+    fn centred_dot(&self, y: &[f32], sum: f64) -> f64 {
+        f64::from(kernels::dot_f32_u8(y, &self.codes)) - f64::from(self.layout.bits().centre()) * sum
     }
 
     fn factors(&self, sums: Sums, target: &[f32], origin: &[f32]) -> Factors {
@@ -144,10 +148,4 @@ impl Encoder {
         let factors = Factors { add: add as f32, rescale: rescale as f32 };
         if factors.add.is_finite() && factors.rescale.is_finite() { factors } else { Factors::default() }
     }
-}
-
-/// `<y, x>` for the centred code x of `codes`.
-fn centred_dot(y: &[f32], codes: &[u8], bits: Bits) -> f64 {
-    let sum: f64 = y.iter().map(|&y| f64::from(y)).sum();
-    f64::from(kernels::dot_f32_u8(y, codes)) - f64::from(bits.centre()) * sum
 }

@@ -10,7 +10,7 @@
 //! `f32` sum of `dot_f32_u8`. Between two stored vectors even that is an integer.
 
 use super::bounds::{self, Measured, Slack};
-use super::{Frame, Magnitude};
+use super::{Frame, Magnitude, sum};
 use crate::kernels;
 use crate::metric::{Geometry, Metric};
 
@@ -34,6 +34,7 @@ impl Header {
     /// Size on a page, unaligned: the five fields in order, little endian.
     pub const BYTES: usize = 20;
 
+    /// The header as a page holds it.
     pub fn to_bytes(self) -> [u8; Self::BYTES] {
         let words = [
             self.lo.to_bits(),
@@ -49,6 +50,8 @@ impl Header {
         bytes
     }
 
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Any bytes give a header; from a damaged page, a wrong
+    /// one.
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
         let (words, _) = bytes.as_chunks::<4>();
         let word = |i: usize| u32::from_le_bytes(words[i]);
@@ -65,7 +68,9 @@ impl Header {
 /// A stored vector, borrowed from its page.
 #[derive(Clone, Copy, Debug)]
 pub struct Sq8<'a> {
+    /// Offset, step, error and sums.
     pub header: Header,
+    /// One per dimension.
     pub codes: &'a [u8],
 }
 
@@ -107,14 +112,20 @@ pub fn encode(vector: &[f32], magnitude: Magnitude, codes: &mut [u8]) -> Header 
 /// `|x - x^|`, rounded up.
 fn distance_to_decoded(vector: &[f32], lo: f32, step: f32, codes: &[u8]) -> f32 {
     let (lo, step) = (f64::from(lo), f64::from(step));
+    let term = |(&x, &c): (&f32, &u8)| {
+        let difference = f64::from(x) - (lo + step * f64::from(c));
+        difference * difference
+    };
+    let (chunks, rest) = vector.as_chunks::<8>();
+    let (code_chunks, code_rest) = codes.as_chunks::<8>();
     let mut sums = [0.0f64; 8];
-    for (x, c) in vector.chunks(8).zip(codes.chunks(8)) {
-        for ((sum, &x), &c) in sums.iter_mut().zip(x).zip(c) {
-            let difference = f64::from(x) - (lo + step * f64::from(c));
-            *sum += difference * difference;
+    for (x, c) in chunks.iter().zip(code_chunks) {
+        for (sum, pair) in sums.iter_mut().zip(x.iter().zip(c)) {
+            *sum += term(pair);
         }
     }
-    let distance = sums.iter().sum::<f64>().sqrt();
+    let rest: f64 = rest.iter().zip(code_rest).map(term).sum();
+    let distance = (sums.iter().sum::<f64>() + rest).sqrt();
     (distance as f32).next_up()
 }
 
@@ -220,7 +231,7 @@ impl Query {
             slack: Slack::new(frame),
             norm_squared,
             norm: norm_squared.sqrt(),
-            sum: vector.iter().map(|&x| f64::from(x)).sum(),
+            sum: sum(&vector),
             vector,
         }
     }

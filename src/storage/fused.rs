@@ -7,7 +7,9 @@ use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::change_tuple;
 use crate::hnsw::{Decision, Flags, Frontier, Newcomer};
-use crate::quantizer::{Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Query, Sq8, sq8};
+use crate::quantizer::{
+    Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Query, Sq8, sq8,
+};
 use std::sync::Arc;
 
 /// The fused nodes of one index.
@@ -138,6 +140,15 @@ impl Kind for FusedKind {
                     frontier.offer_estimate(group.address(lane), estimate);
                 }
             }
+        }
+    }
+
+    fn absorb(&self, tuple: &mut [u8], own: &OwnSq8) {
+        let Some(node) = self.view(0, tuple) else { return };
+        let mut stored = self.own(node);
+        if stored.header.error < own.header.error {
+            stored.header.error = own.header.error;
+            self.set_own(0, tuple, &stored);
         }
     }
 

@@ -46,7 +46,7 @@ pub trait Kind: Sized {
     /// The distance between two nodes.
     fn between(&self, one: &Self::Own, other: &Self::Own) -> f32;
 
-    /// Whether two vectors are the same to the index.
+    /// Whether two vectors are the same to the index, so that their rows can share a node.
     fn is_same(&self, one: &Self::Own, other: &Self::Own) -> bool;
 
     /// Offers those neighbours to the frontier which the node can score by itself, and adds to `unscored` those that have
@@ -62,6 +62,10 @@ pub trait Kind: Sized {
 
     /// Writes a new tuple, or all of an old one's links, `tuple` being zeroed or having its header and vector.
     fn set_links(&self, level: u8, tuple: &mut [u8], own: &Self::Own, links: &[NewLink<'_, Self::Own>]);
+
+    /// Widens what a base level's node says of its own vector so that it holds for another one that
+    /// [is the same](Self::is_same) to the index.
+    fn absorb(&self, tuple: &mut [u8], own: &Self::Own);
 
     /// Writes a node's own vector into a new tuple which has its header.
     fn set_own(&self, level: u8, tuple: &mut [u8], own: &Self::Own);

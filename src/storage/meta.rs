@@ -173,7 +173,9 @@ fn metric_code(metric: Metric) -> u8 {
 }
 
 fn metric_from_code(code: u8) -> Option<Metric> {
-    [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1].into_iter().find(|&m| metric_code(m) == code)
+    [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1]
+        .into_iter()
+        .find(|&m| metric_code(m) == code)
 }
 
 #[cfg(test)]

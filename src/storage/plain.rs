@@ -21,7 +21,11 @@ impl PlainKind {
     /// The nodes of the index that `meta` describes.
     pub fn new(meta: &Meta) -> Self {
         let layout = |is_base, slots| Layout::new(is_base, meta.dimensions, slots);
-        Self { metric: meta.metric, base: layout(true, meta.base_slots), upper: layout(false, meta.upper_slots) }
+        Self {
+            metric: meta.metric,
+            base: layout(true, meta.base_slots),
+            upper: layout(false, meta.upper_slots),
+        }
     }
 
     fn layout(&self, level: u8) -> &Layout {
@@ -103,6 +107,8 @@ impl Kind for PlainKind {
         unscored.extend(node.neighbours());
     }
 
+    fn absorb(&self, _tuple: &mut [u8], _own: &Vec<f32>) {}
+
     fn set_own(&self, level: u8, tuple: &mut [u8], own: &Vec<f32>) {
         PlainMut { layout: self.layout(level), tuple }.set_value(own);
     }
@@ -142,7 +148,8 @@ impl Kind for PlainKind {
                 let mut values: Vec<Vec<f32>> = values.into_iter().flatten().collect();
                 values.push(new.clone());
                 let distances: Vec<f32> = values.iter().map(|value| self.between(&own, value)).collect();
-                let given_up = gone.or_else(|| give_up(&distances, |a, b| self.between(&values[a], &values[b])));
+                let given_up =
+                    gone.or_else(|| give_up(&distances, |a, b| self.between(&values[a], &values[b])));
                 match given_up {
                     Some(slot) if slot < neighbours.len() => after[slot] = to,
                     _ => return Ok(false),

@@ -85,7 +85,8 @@ pub fn add_tuple<S: PageStore>(
     }
     // The first piece is written last: until then nothing refers to the others. Their places are taken first, empty, since
     // the tuple holds their addresses.
-    let lengths = |index: usize| (size - share_start(index + 1)).min(MAX_ITEM_SIZE - PIECE_HEADER) + PIECE_HEADER;
+    let lengths =
+        |index: usize| (size - share_start(index + 1)).min(MAX_ITEM_SIZE - PIECE_HEADER) + PIECE_HEADER;
     let mut places = Vec::with_capacity(pieces);
     for index in 0..pieces {
         places.push(store.place(lengths(index), |block, page| {
@@ -100,7 +101,8 @@ pub fn add_tuple<S: PageStore>(
     for (index, place) in places.iter().enumerate() {
         store.change(&[place.block], |pages| {
             let piece = item_mut(pages, 0, place.offset).ok_or(vanished(*place))?;
-            piece[PIECE_HEADER..].copy_from_slice(&tuple[share_start(index + 1)..][..lengths(index) - PIECE_HEADER]);
+            piece[PIECE_HEADER..]
+                .copy_from_slice(&tuple[share_start(index + 1)..][..lengths(index) - PIECE_HEADER]);
             Ok(Some(()))
         })?;
     }
@@ -165,7 +167,10 @@ fn gather<S: PageStore>(
     scratch.extend_from_slice(first);
     for piece in pieces {
         if piece.block == tid.block {
-            return Err(Error::Corrupt { at: tid, what: "a node refers to its own page as its continuation" });
+            return Err(Error::Corrupt {
+                at: tid,
+                what: "a node refers to its own page as its continuation",
+            });
         }
         let page = store.read(piece.block)?;
         match page.item(piece.offset) {
@@ -223,7 +228,8 @@ fn write_pieces<S: PageStore>(
 }
 
 fn new_item(block: u32, page: &mut Page, length: usize) -> Result<(IndexTid, &mut [u8])> {
-    let full = Error::Corrupt { at: IndexTid { block, offset: 0 }, what: "a page has less room than it said" };
+    let full =
+        Error::Corrupt { at: IndexTid { block, offset: 0 }, what: "a page has less room than it said" };
     let Some(offset) = page.add_item(length) else { return Err(full) };
     match page.item_mut(offset) {
         Some(item) => Ok((IndexTid { block, offset }, item)),

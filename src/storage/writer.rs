@@ -44,7 +44,10 @@ pub fn insert<S: PageStore, K: Kind>(
     let plan = planner.insert(&mut reader, params, level)?;
     let own = &reader.purpose.own;
     if let Some(duplicate) = plan.duplicate {
-        let added = change_tuple(store, duplicate, |tuple| Ok(HeaderMut(tuple).add_heap_tid(row.tid).then_some(())))?;
+        let added = change_tuple(store, duplicate, |tuple| {
+            let added = kind.view(0, tuple).is_some() && HeaderMut(&mut *tuple).add_heap_tid(row.tid);
+            Ok(added.then(|| kind.absorb(tuple, own)))
+        })?;
         if added.is_some() {
             return Ok(Outcome::Indexed);
         }
@@ -60,7 +63,13 @@ pub fn insert<S: PageStore, K: Kind>(
 ///
 /// The meta page stays locked meanwhile, so that there is only one first node. This is the one place where a page is
 /// locked while another one is held, besides the pieces of a node; nobody waits for the meta page while holding a node's.
-fn insert_first<S: PageStore, K: Kind>(store: &S, kind: &K, own: &K::Own, level: u8, row: Row<'_>) -> Result<bool> {
+fn insert_first<S: PageStore, K: Kind>(
+    store: &S,
+    kind: &K,
+    own: &K::Own,
+    level: u8,
+    row: Row<'_>,
+) -> Result<bool> {
     let levels: Vec<_> = (0..=level).map(|_| Vec::new()).collect();
     let inserted = store.change(&[META_BLOCK], |pages| {
         let mut meta = Meta::expect(pages[0])?;
