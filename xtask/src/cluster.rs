@@ -7,7 +7,7 @@
 
 use crate::postgres::Postgres;
 use crate::process;
-use crate::server_user::ServerUser;
+use crate::server_user::{self, ServerUser};
 use crate::workspace;
 use anyhow::{Context, Result, bail};
 use postgres::{Client, NoTls};
@@ -298,7 +298,7 @@ impl Cluster {
         let label = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Some(Self {
             kept_log: workspace::state_dir(&servers)?.join("logs").join(format!("{label}.log")),
-            sockets: fs::read_link(home.join("sockets")).unwrap_or_else(|_| home.join("sockets")),
+            sockets: sockets_of(&home),
             postgres: postgres.clone(),
             servers,
             label,
@@ -345,6 +345,14 @@ impl Drop for Cluster {
     }
 }
 
+/// The socket directory a cluster's home links to. The server's user may write there, and what is found will be
+/// removed (perhaps by root), so only a name we would have given counts.
+fn sockets_of(home: &Path) -> PathBuf {
+    let link = home.join("sockets");
+    let linked = fs::read_link(&link).ok();
+    linked.filter(|path| server_user::is_short_dir(path)).unwrap_or(link)
+}
+
 /// Removes the clusters whose owners are dead.
 fn remove_stale(clusters: &Path, postgres: &Postgres, servers: &ServerUser) -> Result<()> {
     for entry in fs::read_dir(clusters)? {
@@ -358,7 +366,7 @@ fn remove_stale(clusters: &Path, postgres: &Postgres, servers: &ServerUser) -> R
             postgres: postgres.clone(),
             servers: servers.clone(),
             kept_log: clusters.with_file_name("logs").join("abandoned.log"),
-            sockets: fs::read_link(home.join("sockets")).unwrap_or_else(|_| home.join("sockets")),
+            sockets: sockets_of(&home),
             label,
             home,
             owner: None,

@@ -3,7 +3,9 @@
 //! `main.rs` is the command line. Whole-server tests use this library too, for [throw-away clusters](cluster).
 
 pub mod cluster;
+pub mod demo;
 pub mod extension;
+pub mod install;
 pub mod packages;
 pub mod pgrx;
 pub mod postgres;

@@ -5,6 +5,10 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Where [`ServerUser::short_dir`] makes directories, whatever TMPDIR says: the path of a socket has 107 bytes.
+const SHORT_PARENT: &str = "/tmp";
+const SHORT_PREFIX: &str = "quartzdb-";
+
 /// The operating-system user that owns data directories and runs servers.
 #[derive(Clone, Debug)]
 pub enum ServerUser {
@@ -68,10 +72,16 @@ impl ServerUser {
 
     /// A new private directory of this user with a path short enough for a socket in it, to be removed by the caller.
     pub fn short_dir(&self) -> Result<PathBuf> {
-        let dir = tempfile::Builder::new().prefix("quartzdb-").tempdir_in("/tmp")?.keep();
+        let dir = tempfile::Builder::new().prefix(SHORT_PREFIX).tempdir_in(SHORT_PARENT)?.keep();
         self.own(&dir)?;
         Ok(dir)
     }
+}
+
+/// Whether this is the path of a directory that [`ServerUser::short_dir`] may have made.
+pub fn is_short_dir(path: &Path) -> bool {
+    let named = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(SHORT_PREFIX);
+    path.parent() == Some(Path::new(SHORT_PARENT)) && path.file_name().is_some_and(named)
 }
 
 /// Whether this process is root's.

@@ -95,13 +95,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         if let Err(error) = &result {
             eprintln!("error: {error:#}");
         }
-        verdicts.push((step, result.is_ok(), tally.to_string(), start.elapsed().as_secs_f64()));
         total.add(&tally);
+        verdicts.push((step, result.is_ok(), tally, start.elapsed().as_secs_f64()));
     }
 
     println!("\n== Summary ({})", context.source.version);
     for (step, passed, counts, seconds) in &verdicts {
         let verdict = if *passed { "ok" } else { "FAILED" };
+        let counts = if counts.is_empty() { String::new() } else { counts.to_string() };
         println!("{verdict:<7} {:<55} {seconds:>6.1} s  {counts}", step.title());
     }
     let failed_steps = verdicts.iter().filter(|(_, passed, ..)| !passed).count();

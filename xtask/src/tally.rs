@@ -42,6 +42,11 @@ impl Tally {
         self.failed += other.failed;
     }
 
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.passed + self.failed == 0
+    }
+
     /// Reads one line of output: cargo's `test result:`, pytest's last line, or pg_regress's verdict on a test, in its
     /// old form (`test vector ... ok`) or as TAP (`ok 1 - vector`, `not ok 2 - halfvec`).
     fn read(&mut self, line: &str) {
