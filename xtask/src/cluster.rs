@@ -186,6 +186,12 @@ impl Cluster {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        if stat(postmaster).is_some() {
+            // A container whose first process does not reap the dead: by its locks, the next server would take the
+            // killed one for alive.
+            fs::remove_file(self.data_dir().join("postmaster.pid"))?;
+            fs::remove_file(self.sockets.join(format!(".s.PGSQL.{PORT}.lock")))?;
+        }
         Ok(())
     }
 

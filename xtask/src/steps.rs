@@ -156,7 +156,9 @@ impl Checks {
         if !self.arguments.is_empty() {
             return extension;
         }
-        let own = tally.watch(workspace::cargo().args(["test", "--package", "xtask"]));
+        let own = tally.watch(
+            workspace::cargo().args(["test", "--package", "xtask"]).env(testing::PREPARED, &test.pg_config),
+        );
         extension.and(own)
     }
 
