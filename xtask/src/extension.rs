@@ -1,0 +1,193 @@
+//! Building the extension and putting it where a PostgreSQL looks for extensions.
+//!
+//! pgrx leaves the SQL of everything declared in Rust in a section of the library; what `cargo pgrx` does with it is
+//! little enough to be done here, and saves everyone eight minutes of compiling it.
+
+use crate::postgres::Postgres;
+use crate::process;
+use crate::workspace;
+use anyhow::{Context, Result, anyhow, bail};
+use object::{Object, ObjectSection};
+use pgrx_sql_entity_graph::{ControlFile, PgrxSql, SqlGraphEntity, section};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// An extension this repository provides: `NAME.control` in its root, and the script that creates it.
+struct Extension {
+    name: &'static str,
+    script: Script,
+}
+
+/// Where the script of an extension comes from.
+enum Script {
+    /// From what the Rust code declares.
+    Generated,
+}
+
+/// All extensions of this repository. They share one library.
+const EXTENSIONS: [Extension; 1] = [Extension { name: "quartzdb", script: Script::Generated }];
+
+/// The library's name, for `$libdir`.
+const LIBRARY: &str = "quartzdb";
+
+/// How to build the library.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Optimised, as users get it.
+    pub release: bool,
+    /// Cargo features besides the one of the PostgreSQL major.
+    pub features: Vec<String>,
+}
+
+/// The files of a built extension, ready to be installed.
+#[derive(Debug)]
+pub struct Built {
+    library: PathBuf,
+    /// File name and content of everything that belongs into `SHAREDIR/extension`.
+    texts: Vec<(String, String)>,
+}
+
+/// Who writes the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// We may write there ourselves.
+    Ourselves,
+    /// The directories are root's.
+    Sudo,
+}
+
+/// Compiles the library against this PostgreSQL and generates its SQL.
+pub fn build(postgres: &Postgres, options: &Options) -> Result<Built> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["build", "--package", "quartzdb", "--lib", "--no-default-features"]);
+    let features = [&[postgres.feature()], options.features.as_slice()].concat();
+    cargo.args(["--features", &features.join(",")]);
+    cargo.env("PGRX_PG_CONFIG_PATH", &postgres.pg_config);
+    if options.release {
+        cargo.arg("--release");
+    }
+    process::run(&mut cargo).context("the extension does not build")?;
+
+    let profile = if options.release { "release" } else { "debug" };
+    let file = format!("{}{LIBRARY}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = workspace::target_dir().join(profile).join(file);
+    let texts = texts(&library)?;
+    Ok(Built { library, texts })
+}
+
+/// Everything textual: control files, scripts, upgrade scripts.
+fn texts(library: &Path) -> Result<Vec<(String, String)>> {
+    let version = workspace::version()?;
+    let mut texts = Vec::new();
+    for extension in &EXTENSIONS {
+        let name = extension.name;
+        let path = workspace::root().join(format!("{name}.control"));
+        let control =
+            fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+        let control = control.replace("@CARGO_VERSION@", &version);
+        let script = match extension.script {
+            Script::Generated => generated_sql(library, &control)?,
+        };
+        texts.push((format!("{name}--{version}.sql"), script));
+        texts.push((format!("{name}.control"), control));
+        texts.extend(upgrade_scripts(name)?);
+    }
+    Ok(texts)
+}
+
+/// `sql/NAME--A--B.sql`, as they are.
+fn upgrade_scripts(name: &str) -> Result<Vec<(String, String)>> {
+    let dir = workspace::root().join("sql");
+    let mut scripts = Vec::new();
+    if !dir.is_dir() {
+        return Ok(scripts);
+    }
+    for entry in fs::read_dir(&dir)? {
+        let path = entry?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let versions = file.strip_prefix(&format!("{name}--")).and_then(|rest| rest.strip_suffix(".sql"));
+        if versions.is_some_and(|versions| versions.contains("--")) {
+            scripts.push((file, fs::read_to_string(&path)?));
+        }
+    }
+    Ok(scripts)
+}
+
+/// The SQL of everything the library declares, in an order in which it can be created.
+fn generated_sql(library: &Path, control: &str) -> Result<String> {
+    let shown = library.display();
+    let bytes = fs::read(library).with_context(|| format!("could not read {shown}"))?;
+    let file = object::File::parse(bytes.as_slice()).with_context(|| format!("could not read {shown}"))?;
+    let mut sections = file.sections();
+    let schema = sections
+        .find(|found| found.name().is_ok_and(section::is_schema_section_name))
+        .with_context(|| format!("{shown} has no section {}: was it stripped?", section::ELF_SECTION_NAME))?;
+    let declared = section::decode_entities(schema.data()?).map_err(|e| anyhow!("{e:#}"))?;
+
+    // pgrx insists on a line that PostgreSQL takes for granted.
+    let control = match control.lines().any(|line| line.trim_start().starts_with("superuser")) {
+        true => control.to_owned(),
+        false => format!("{control}\nsuperuser = true\n"),
+    };
+    let root = ControlFile::from_str(&control).context("the control file is incomplete")?;
+    let entities = std::iter::once(SqlGraphEntity::ExtensionRoot(root)).chain(declared);
+    PgrxSql::build(entities, LIBRARY.to_owned(), false)
+        .and_then(|sql| sql.to_sql())
+        .map_err(|e| anyhow!("could not put the extension's SQL in order: {e:#}"))
+}
+
+/// Puts the files where this PostgreSQL looks for them and returns their paths.
+///
+/// Each is written beside its place and renamed into it: a server that has the old library mapped keeps it.
+pub fn install(built: &Built, postgres: &Postgres, writer: Writer) -> Result<Vec<PathBuf>> {
+    let staging = tempfile::tempdir()?;
+    let extension_dir = postgres.sharedir.join("extension");
+    let file = format!(
+        "{LIBRARY}{}",
+        if cfg!(target_os = "macos") && postgres.major >= 16 { ".dylib" } else { ".so" }
+    );
+    let mut installed = Vec::new();
+    // The library first: scripts may name functions which only the new one has.
+    put(&built.library, &postgres.pkglibdir.join(file), 0o755, writer, &mut installed)?;
+    for (name, text) in &built.texts {
+        let staged = staging.path().join(name);
+        fs::write(&staged, text)?;
+        put(&staged, &extension_dir.join(name), 0o644, writer, &mut installed)?;
+    }
+    Ok(installed)
+}
+
+fn put(from: &Path, to: &Path, mode: u32, writer: Writer, installed: &mut Vec<PathBuf>) -> Result<()> {
+    let beside = to.with_file_name(format!(".{}.new", to.file_name().unwrap_or_default().to_string_lossy()));
+    let done = match writer {
+        Writer::Ourselves => fs::copy(from, &beside)
+            .and_then(|_| fs::set_permissions(&beside, fs::Permissions::from_mode(mode)))
+            .and_then(|()| fs::rename(&beside, to))
+            .map_err(Into::into),
+        Writer::Sudo => {
+            let mode = format!("{mode:o}");
+            process::run(Command::new("sudo").args(["install", "-m", &mode]).arg(from).arg(&beside))
+                .and_then(|()| process::run(Command::new("sudo").args(["mv", "-f"]).arg(&beside).arg(to)))
+        }
+    };
+    done.with_context(|| format!("could not write {}", to.display()))?;
+    installed.push(to.to_owned());
+    Ok(())
+}
+
+/// Who has to write the files of this PostgreSQL; an error if nobody here can.
+pub fn writer_for(postgres: &Postgres) -> Result<Writer> {
+    let writable = |dir: &Path| tempfile::tempfile_in(dir).is_ok();
+    if writable(&postgres.pkglibdir) && writable(&postgres.sharedir.join("extension")) {
+        return Ok(Writer::Ourselves);
+    }
+    if process::on_path("sudo").is_none() {
+        bail!(
+            "{} is not ours to write, and there is no sudo: run this as root or as the owner of that directory",
+            postgres.pkglibdir.display()
+        );
+    }
+    Ok(Writer::Sudo)
+}

@@ -1,0 +1,17 @@
+//! The repository's own tool: builds the extension, installs it into a private PostgreSQL, tests and shows it.
+//!
+//! `main.rs` is the command line. Whole-server tests use this library too, for [throw-away clusters](cluster).
+
+pub mod cluster;
+pub mod demo;
+pub mod extension;
+pub mod install;
+pub mod packages;
+pub mod pgrx;
+pub mod postgres;
+pub mod process;
+pub mod server_user;
+pub mod steps;
+pub mod tally;
+pub mod testing;
+pub mod workspace;

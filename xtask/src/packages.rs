@@ -1,0 +1,156 @@
+//! What has to be on the machine, and installing what is missing where that can be done: on Debian and its kin.
+
+use crate::postgres::{Postgres, SUPPORTED};
+use crate::process;
+use crate::server_user;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a command needs besides a compiler, libclang and a PostgreSQL to build against.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    /// PostgreSQL's own regression test driver.
+    pub pg_regress: bool,
+    /// Python with virtual environments.
+    pub python: bool,
+}
+
+/// Something that is not there: how a person calls it, and Debian's packages that bring it.
+struct Missing {
+    what: String,
+    packages: Vec<String>,
+}
+
+/// Installs what is missing, and returns the PostgreSQL to work with.
+pub fn ensure(named: Option<&Path>, needs: Needs) -> Result<Postgres> {
+    let before = missing(named, needs)?;
+    if !before.is_empty() {
+        install(&before)?;
+        let still: Vec<_> = missing(named, needs)?.into_iter().map(|missing| missing.what).collect();
+        if !still.is_empty() {
+            bail!("even after installing packages there is no {}", still.join(", no "));
+        }
+    }
+    Postgres::find(named)?.context("no PostgreSQL found")
+}
+
+fn missing(named: Option<&Path>, needs: Needs) -> Result<Vec<Missing>> {
+    let mut missing = Vec::new();
+    let mut lacks = |what: &str, packages: &[&str]| {
+        let packages = packages.iter().map(|&name| name.to_owned()).collect();
+        missing.push(Missing { what: what.to_owned(), packages });
+    };
+    if process::on_path("cc").is_none() || !Path::new("/usr/include/stdio.h").is_file() {
+        lacks("C compiler with the C library's headers", &["gcc", "libc6-dev"]);
+    }
+    if !has_libclang() {
+        lacks("libclang (to read PostgreSQL's headers)", &["libclang-dev"]);
+    }
+    let postgres = Postgres::find(named)?;
+    if postgres.is_none() {
+        // The name of the server's package depends on what the package lists say; see `install`.
+        lacks(&format!("{} with server headers", wanted_postgres()), &[]);
+    }
+    if let Some(postgres) = postgres.filter(|found| needs.pg_regress && found.pg_regress().is_none()) {
+        let major = postgres.major;
+        let packages = [format!("postgresql-client-{major}"), format!("postgresql-server-dev-{major}")];
+        lacks(&format!("pg_regress of PostgreSQL {major}"), &packages.each_ref().map(String::as_str));
+    }
+    let has_venv = || process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]));
+    if needs.python && !has_venv() {
+        lacks("Python 3 with venv", &["python3", "python3-venv"]);
+    }
+    Ok(missing)
+}
+
+fn wanted_postgres() -> String {
+    format!("PostgreSQL {} to {}", SUPPORTED[SUPPORTED.len() - 1], SUPPORTED[0])
+}
+
+/// Whether bindgen will find a libclang, with the compiler's own headers beside it.
+fn has_libclang() -> bool {
+    if std::env::var_os("LIBCLANG_PATH").is_some() {
+        return true;
+    }
+    let versions = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let llvm = versions
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("llvm")));
+    let mut libraries: Vec<PathBuf> = llvm.map(|path| path.join("lib")).collect();
+    libraries.extend(["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from));
+    let has_library = libraries.iter().any(|dir| {
+        let mut files = fs::read_dir(dir).into_iter().flatten().flatten();
+        files.any(|file| file.file_name().to_string_lossy().starts_with("libclang.so"))
+    });
+    has_library || process::on_path("llvm-config").is_some()
+}
+
+fn install(missing: &[Missing]) -> Result<()> {
+    let named: Vec<_> = missing.iter().map(|missing| missing.what.as_str()).collect();
+    println!("Missing: {}", named.join("; "));
+    if process::on_path("apt-get").is_none() {
+        bail!(
+            "this is not a Debian-like system, so please install these yourself, then try again:\n  {}\n\
+             (all that is ever needed: {} with its server headers [-devel or -server-dev package], libclang, \
+             a C compiler, and for the tests pg_regress and python3 with venv). A PostgreSQL outside the usual \
+             places is named with --pg-config PATH",
+            named.join("\n  "),
+            wanted_postgres()
+        );
+    }
+    run_apt(&["update"])?;
+    let mut packages: Vec<String> = missing.iter().flat_map(|missing| missing.packages.clone()).collect();
+    if missing.iter().any(|missing| missing.packages.is_empty()) {
+        let major = postgres_to_install()?;
+        if !Path::new(&format!("/usr/lib/postgresql/{major}/bin/postgres")).is_file() {
+            packages.push(format!("postgresql-{major}"));
+            println!(
+                "Debian's package starts a database cluster of its own, 'main'. QuartzDB neither needs nor touches it."
+            );
+        }
+        packages.push(format!("postgresql-server-dev-{major}"));
+    }
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(packages.iter().map(String::as_str));
+    run_apt(&arguments)
+}
+
+/// The major to take: that of a server which lacks only its headers, else the distribution's own.
+fn postgres_to_install() -> Result<u16> {
+    let has_server = |major: &u16| Path::new(&format!("/usr/lib/postgresql/{major}/bin/postgres")).is_file();
+    if let Some(major) = SUPPORTED.into_iter().find(has_server) {
+        return Ok(major);
+    }
+    // The package `postgresql` depends on the server of the distribution's version.
+    let shown = process::output(Command::new("apt-cache").args(["depends", "postgresql"]))?;
+    let dependencies = shown.lines().filter_map(|line| line.trim().strip_prefix("Depends: postgresql-"));
+    let majors: Vec<u16> = dependencies.filter_map(|version| version.parse().ok()).collect();
+    match majors.iter().find(|major| SUPPORTED.contains(major)) {
+        Some(major) => Ok(*major),
+        None => bail!(
+            "this distribution's PostgreSQL is not among the supported versions ({}); install one of them with its \
+             server headers (see the PostgreSQL project's own package archive), then try again",
+            wanted_postgres()
+        ),
+    }
+}
+
+/// Runs apt-get as root, without questions.
+fn run_apt(arguments: &[&str]) -> Result<()> {
+    let mut command = if server_user::is_root()? {
+        Command::new("env")
+    } else if process::on_path("sudo").is_some() {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("env");
+        sudo
+    } else {
+        bail!(
+            "this needs root, and there is no sudo. As root: apt-get {}; then try again",
+            arguments.join(" ")
+        )
+    };
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(arguments);
+    println!("+ {}", process::shown(&command));
+    process::run(&mut command)
+}

@@ -1,0 +1,259 @@
+//! `cargo xtask test`: every check there is, one after the other, with a verdict at the end.
+
+use crate::cluster::{Cluster, Plan};
+use crate::packages::{self, Needs};
+use crate::pgrx::Surroundings;
+use crate::postgres::{Postgres, Purpose};
+use crate::process;
+use crate::server_user::ServerUser;
+use crate::tally::Tally;
+use crate::testing;
+use crate::workspace;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// Arguments of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The pg_config of the PostgreSQL to test with [default: $PG_CONFIG, else the newest one found]
+    #[arg(long, value_name = "PATH")]
+    pg_config: Option<PathBuf>,
+    /// Only this step (may be given more than once)
+    #[arg(long, value_name = "STEP", value_enum)]
+    only: Vec<Step>,
+    /// With one step: its own arguments (a test's name for cargo, regress; anything for pytest)
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// The steps, in the order in which they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Step {
+    /// The code is formatted
+    Fmt,
+    /// clippy has no objections
+    Clippy,
+    /// cargo test: pure code, `#[pg_test]`, layering, whole servers
+    Cargo,
+    /// SQL scripts against expected output, through PostgreSQL's pg_regress
+    Regress,
+    /// Python clients, through pytest
+    Compat,
+}
+
+impl Step {
+    const ALL: [Self; 5] = [Self::Fmt, Self::Clippy, Self::Cargo, Self::Regress, Self::Compat];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Fmt => "Formatting (cargo fmt)",
+            Self::Clippy => "Lints (cargo clippy)",
+            Self::Cargo => "Unit, #[pg_test] and whole-server tests (cargo test)",
+            Self::Regress => "SQL regression tests (pg_regress)",
+            Self::Compat => "Client tests (pytest)",
+        }
+    }
+}
+
+/// What all steps work with.
+struct Checks {
+    build: Postgres,
+    source: Postgres,
+    servers: ServerUser,
+    state: PathBuf,
+    arguments: Vec<String>,
+}
+
+/// Runs the steps and prints the verdict. Failing tests are no error of ours: they are in the exit code.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let steps: Vec<Step> =
+        Step::ALL.into_iter().filter(|step| options.only.is_empty() || options.only.contains(step)).collect();
+    if steps.len() != 1 && !options.arguments.is_empty() {
+        bail!("arguments after -- are for one step: say which, with --only");
+    }
+    let needs = Needs { pg_regress: steps.contains(&Step::Regress), python: steps.contains(&Step::Compat) };
+    let source = packages::ensure(options.pg_config.as_deref(), needs)?;
+    let servers = ServerUser::choose()?;
+    let state = workspace::state_dir(&servers)?;
+    let build = {
+        let _alone = testing::alone(&state)?;
+        source.private_copy(&state, Purpose::Build)?
+    };
+    println!("Testing with {}", source.version);
+    let context = Checks { build, source, servers, state, arguments: options.arguments.clone() };
+
+    let mut total = Tally::default();
+    let mut verdicts = Vec::new();
+    for step in steps {
+        println!("\n== {}", step.title());
+        let start = Instant::now();
+        let mut tally = Tally::default();
+        let result = context.step(step, &mut tally);
+        if let Err(error) = &result {
+            eprintln!("error: {error:#}");
+        }
+        total.add(&tally);
+        verdicts.push((step, result.is_ok(), tally, start.elapsed().as_secs_f64()));
+    }
+
+    println!("\n== Summary ({})", context.source.version);
+    for (step, passed, counts, seconds) in &verdicts {
+        let verdict = if *passed { "ok" } else { "FAILED" };
+        let counts = if counts.is_empty() { String::new() } else { counts.to_string() };
+        println!("{verdict:<7} {:<55} {seconds:>6.1} s  {counts}", step.title());
+    }
+    let failed_steps = verdicts.iter().filter(|(_, passed, ..)| !passed).count();
+    println!(
+        "{total}{}",
+        if failed_steps > 0 { format!(", {failed_steps} steps failed") } else { String::new() }
+    );
+    Ok(if failed_steps == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints what a shell needs so that plain cargo commands (and editors started from it) build the extension.
+pub fn print_environment(pg_config: Option<&Path>) -> Result<()> {
+    let source = packages::ensure(pg_config, Needs::default())?;
+    let build = source.private_copy(&workspace::state_dir(&ServerUser::choose()?)?, Purpose::Build)?;
+    println!("export PGRX_PG_CONFIG_PATH='{}'", build.pg_config.display());
+    println!("export CARGO_PGRX='{}'", std::env::current_exe()?.display());
+    Ok(())
+}
+
+impl Checks {
+    fn step(&self, step: Step, tally: &mut Tally) -> Result<()> {
+        match step {
+            Step::Fmt => process::run(workspace::cargo().args(["fmt", "--all", "--check"])),
+            Step::Clippy => self.clippy(),
+            Step::Cargo => self.cargo_test(tally),
+            Step::Regress => self.regress(tally),
+            Step::Compat => self.compat(tally),
+        }
+    }
+
+    /// A cargo command on the extension, with the feature of our PostgreSQL.
+    fn cargo(&self, command: &str) -> Command {
+        let mut cargo = workspace::cargo();
+        cargo.args([command, "--package", "quartzdb", "--no-default-features", "--features"]);
+        cargo.arg(self.build.feature()).env("PGRX_PG_CONFIG_PATH", &self.build.pg_config);
+        cargo
+    }
+
+    fn clippy(&self) -> Result<()> {
+        let strict = ["--all-targets", "--", "-D", "warnings"];
+        process::run(self.cargo("clippy").args(strict))?;
+        process::run(workspace::cargo().args(["clippy", "--package", "xtask"]).args(strict))
+    }
+
+    fn cargo_test(&self, tally: &mut Tally) -> Result<()> {
+        let test = testing::prepare(&self.source)?;
+        let surroundings = Surroundings::new(&self.build, &self.servers, &self.state)?;
+        let mut cargo = self.cargo("test");
+        surroundings.surround(&mut cargo).env(testing::PREPARED, &test.pg_config);
+        let extension = tally.watch(cargo.arg("--no-fail-fast").args(&self.arguments));
+        if !self.arguments.is_empty() {
+            return extension;
+        }
+        let own = tally.watch(
+            workspace::cargo().args(["test", "--package", "xtask"]).env(testing::PREPARED, &test.pg_config),
+        );
+        extension.and(own)
+    }
+
+    /// A running server with the extension available, for tests that come from outside.
+    fn server(&self, label: &str) -> Result<Cluster> {
+        let test = testing::prepare(&self.source)?;
+        Plan::new(label).without_fsync().start(&test)
+    }
+
+    fn regress(&self, tally: &mut Tally) -> Result<()> {
+        let input = workspace::root().join("tests/pg_regress");
+        let tests = regress_arguments(&input, &self.arguments)?;
+        let output = workspace::target_dir().join("quartzdb/pg_regress");
+        fs::create_dir_all(&output)?;
+        let cluster = self.server("pg_regress")?;
+        let pg_regress = self.build.pg_regress().context("pg_regress has gone")?;
+        let mut command = Command::new(pg_regress);
+        process::with_neutral_environment(&mut command);
+        let directory = |name: &str, path: &Path| format!("--{name}={}", path.display());
+        command.arg(directory("bindir", &self.build.bindir)).arg(directory("host", cluster.socket_dir()));
+        command.args([
+            format!("--port={}", crate::cluster::PORT),
+            format!("--user={}", crate::cluster::SUPERUSER),
+        ]);
+        command.arg(directory("inputdir", &input)).arg(directory("outputdir", &output));
+        if self.build.major >= 16 {
+            command.arg(directory("expecteddir", &input));
+        }
+        command.args(["--dbname=contrib_regression", "--load-extension=quartzdb"]).args(tests);
+        let result = tally.watch(command.current_dir(&output));
+        if result.is_err() {
+            let diffs = fs::read_to_string(output.join("regression.diffs")).unwrap_or_default();
+            println!("{diffs}");
+        }
+        result
+    }
+
+    fn compat(&self, tally: &mut Tally) -> Result<()> {
+        let tests = workspace::root().join("tests/compat");
+        let requirements = tests.join("requirements.txt");
+        if !requirements.is_file() {
+            println!("no tests in tests/compat");
+            return Ok(());
+        }
+        let python = virtual_environment(&requirements)?;
+        let cluster = self.server("compat")?;
+        let mut pytest = Command::new(python);
+        process::with_neutral_environment(&mut pytest).envs(cluster.client_environment());
+        pytest.env("PG_BINDIR", &cluster.postgres().bindir).env("QUARTZDB_EXTENSION", "quartzdb");
+        // Nothing is written into the checkout.
+        pytest.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&tests);
+        pytest.args(["-m", "pytest", "-p", "no:cacheprovider"]).args(&self.arguments);
+        tally.watch(&mut pytest)
+    }
+}
+
+/// What to tell pg_regress to run: the schedule, which must name every script there is; or the named tests, after the
+/// script the others rely on.
+fn regress_arguments(input: &Path, named: &[String]) -> Result<Vec<String>> {
+    const PREPARATION: &str = "setup";
+    if !named.is_empty() {
+        return Ok([&[PREPARATION.to_owned()], named].concat());
+    }
+    let schedule = input.join("schedule");
+    let text =
+        fs::read_to_string(&schedule).with_context(|| format!("could not read {}", schedule.display()))?;
+    let lists = text.lines().filter_map(|line| line.strip_prefix("test:"));
+    let scheduled: Vec<&str> = lists.flat_map(str::split_whitespace).collect();
+    for entry in fs::read_dir(input.join("sql"))? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if path.extension().is_some_and(|found| found == "sql") && !scheduled.contains(&name.as_ref()) {
+            bail!("tests/pg_regress/schedule does not name {name}: the test would never run");
+        }
+    }
+    Ok(vec![format!("--schedule={}", schedule.display())])
+}
+
+/// The Python of a virtual environment with these packages; made, or made anew, when the list has changed.
+fn virtual_environment(requirements: &Path) -> Result<PathBuf> {
+    let dir = workspace::target_dir().join("quartzdb/python");
+    let python = dir.join("bin/python");
+    let wanted = fs::read_to_string(requirements)?;
+    let note = dir.join("requirements.txt");
+    let ready = fs::read_to_string(&note).is_ok_and(|noted| noted == wanted);
+    if !ready || !process::succeeds(Command::new(&python).arg("--version")) {
+        println!("Installing the clients of tests/compat/requirements.txt into a virtual environment");
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        process::output(Command::new("python3").args(["-m", "venv"]).arg(&dir))
+            .context("could not make a virtual environment")?;
+        process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(requirements))
+            .context("could not install the Python packages the client tests need")?;
+        fs::write(&note, wanted)?;
+    }
+    Ok(python)
+}

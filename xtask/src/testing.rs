@@ -1,0 +1,44 @@
+//! For whole-server tests: the PostgreSQL with the extension installed, as `cargo xtask test` prepared it, or prepared
+//! now if the test was started by hand.
+
+use crate::extension::{self, Options, Writer};
+use crate::postgres::{Postgres, Purpose};
+use crate::server_user::ServerUser;
+use crate::workspace;
+use anyhow::Result;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Names the `pg_config` of a PostgreSQL that has the extension installed.
+pub const PREPARED: &str = "QUARTZDB_TEST_PG_CONFIG";
+
+/// The PostgreSQL to make [clusters](crate::cluster::Plan) from.
+pub fn postgres() -> Result<Postgres> {
+    static READY: std::sync::OnceLock<std::result::Result<Postgres, String>> = std::sync::OnceLock::new();
+    let ready = READY.get_or_init(|| {
+        let found = match std::env::var_os(PREPARED).map(PathBuf::from) {
+            Some(pg_config) => Postgres::at(&pg_config),
+            None => crate::packages::ensure(None, Default::default()).and_then(|source| prepare(&source)),
+        };
+        found.map_err(|error| format!("{error:#}"))
+    });
+    ready.clone().map_err(anyhow::Error::msg)
+}
+
+/// Builds the extension as users get it (but unoptimised) and installs it into the private copy for tests.
+pub fn prepare(source: &Postgres) -> Result<Postgres> {
+    let state = workspace::state_dir(&ServerUser::choose()?)?;
+    let _alone = alone(&state)?;
+    let build = source.private_copy(&state, Purpose::Build)?;
+    let test = source.private_copy(&state, Purpose::Test)?;
+    let built = extension::build(&build, &Options::default())?;
+    extension::install(&built, &test, Writer::Ourselves)?;
+    Ok(test)
+}
+
+/// Waits until no other xtask is preparing anything in this checkout.
+pub fn alone(state_dir: &Path) -> Result<File> {
+    let lock = File::create(state_dir.join("preparing.lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
