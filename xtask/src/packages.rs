@@ -42,7 +42,7 @@ fn missing(named: Option<&Path>, needs: Needs) -> Result<Vec<Missing>> {
         let packages = packages.iter().map(|&name| name.to_owned()).collect();
         missing.push(Missing { what: what.to_owned(), packages });
     };
-    if process::on_path("cc").is_none() || !Path::new("/usr/include/stdio.h").is_file() {
+    if !process::succeeds(Command::new("cc").args(["-E", "-include", "stdio.h", "-x", "c", "/dev/null"])) {
         lacks("C compiler with the C library's headers", &["gcc", "libc6-dev"]);
     }
     if !has_libclang() {
@@ -88,7 +88,7 @@ fn has_libclang() -> bool {
 
 fn install(missing: &[Missing]) -> Result<()> {
     let named: Vec<_> = missing.iter().map(|missing| missing.what.as_str()).collect();
-    println!("Missing: {}", named.join("; "));
+    eprintln!("Missing: {}", named.join("; "));
     if process::on_path("apt-get").is_none() {
         bail!(
             "this is not a Debian-like system, so please install these yourself, then try again:\n  {}\n\
@@ -105,7 +105,7 @@ fn install(missing: &[Missing]) -> Result<()> {
         let major = postgres_to_install()?;
         if !Path::new(&format!("/usr/lib/postgresql/{major}/bin/postgres")).is_file() {
             packages.push(format!("postgresql-{major}"));
-            println!(
+            eprintln!(
                 "Debian's package starts a database cluster of its own, 'main'. QuartzDB neither needs nor touches it."
             );
         }
@@ -136,7 +136,7 @@ fn postgres_to_install() -> Result<u16> {
     }
 }
 
-/// Runs apt-get as root, without questions.
+/// Runs apt-get as root, without questions; what it says is shown if it fails.
 fn run_apt(arguments: &[&str]) -> Result<()> {
     let mut command = if server_user::is_root()? {
         Command::new("env")
@@ -151,6 +151,7 @@ fn run_apt(arguments: &[&str]) -> Result<()> {
         )
     };
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(arguments);
-    println!("+ {}", process::shown(&command));
-    process::run(&mut command)
+    eprintln!("+ {}", process::shown(&command));
+    process::output(&mut command)?;
+    Ok(())
 }
