@@ -170,6 +170,10 @@ impl Checks {
         let tests = regress_arguments(&input, &self.arguments)?;
         let output = workspace::target_dir().join("quartzdb/pg_regress");
         fs::create_dir_all(&output)?;
+        let diffs = output.join("regression.diffs");
+        if diffs.exists() {
+            fs::remove_file(&diffs)?;
+        }
         let cluster = self.server("pg_regress")?;
         let pg_regress = self.build.pg_regress().context("pg_regress has gone")?;
         let mut command = Command::new(pg_regress);
@@ -187,8 +191,7 @@ impl Checks {
         command.args(["--dbname=contrib_regression", "--load-extension=quartzdb"]).args(tests);
         let result = tally.watch(command.current_dir(&output));
         if result.is_err() {
-            let diffs = fs::read_to_string(output.join("regression.diffs")).unwrap_or_default();
-            println!("{diffs}");
+            println!("{}", fs::read_to_string(&diffs).unwrap_or_default());
         }
         result
     }
