@@ -9,7 +9,7 @@ use pgrx::{pg_guard, pg_sys};
 /// To be called by Postgres's function manager.
 #[unsafe(no_mangle)]
 #[pg_guard]
-pub unsafe extern "C-unwind" fn hnswhandler_wrapper(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+pub unsafe extern "C-unwind" fn hnswhandler_wrapper(_call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: palloc0 gives zeroed memory of that size, and all fields may be zero.
     let routine: *mut pg_sys::IndexAmRoutine =
         unsafe { pg_sys::palloc0(size_of::<pg_sys::IndexAmRoutine>()).cast() };

@@ -2,7 +2,7 @@
 
 use super::index::{Index, check_dimensions, with_nodes};
 use crate::hnsw::Params;
-use crate::storage::{HeapTid, InsertPlanner, Row, insert};
+use crate::storage::{HeapTid, InsertPlanner, Kind, Row, insert};
 use crate::types::Vector;
 use pgrx::{pg_guard, pg_sys};
 
@@ -34,11 +34,14 @@ pub unsafe extern "C-unwind" fn aminsert(
     let row = Row { vector: vector.elements(), tid };
     let level = level_of(params, tid);
     index.pages.as_insertion(|| {
-        with_nodes!(&nodes, kind => {
-            index.expect(insert(&index.pages, kind, params, &mut InsertPlanner::new(), level, row))
-        })
+        with_nodes!(&nodes, kind => insert_row(&index, kind, params, level, row))
     });
     false
+}
+
+fn insert_row<K: Kind>(index: &Index, kind: &K, params: Params, level: u8, row: Row<'_>) {
+    let mut planner = InsertPlanner::<K>::new();
+    index.expect(insert(&index.pages, kind, params, &mut planner, level, row));
 }
 
 /// A row's address from PostgreSQL's form of it.
