@@ -4,8 +4,10 @@ use crate::error;
 use crate::hnsw::Params;
 use crate::metric::Metric;
 use crate::quantizer::Frame;
-use crate::storage::{self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind};
-use crate::types::{Vector, metric_of_support};
+use crate::storage::{
+    self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind,
+};
+use crate::types::metric_of_support;
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -68,7 +70,10 @@ impl Index {
             error::raise(
                 error::report(
                     ERRCODE_INVALID_OBJECT_DEFINITION,
-                    format!("operator class of index \"{}\" has a distance that hnsw does not know", self.name()),
+                    format!(
+                        "operator class of index \"{}\" has a distance that hnsw does not know",
+                        self.name()
+                    ),
                 )
                 .set_hint("Use one of the operator classes that come with the extension."),
             )
@@ -117,11 +122,15 @@ impl Index {
         nodes.unwrap_or_else(|| self.raise_not_readable(NotReadable::Foreign))
     }
 
+    /// The storage parameters as they are now.
+    pub fn options(&self) -> Params {
+        // SAFETY: the relation is open.
+        unsafe { super::options::params(self.relation) }
+    }
+
     /// The parameters for insertions: m is fixed when the index is built, ef_construction can be altered.
     pub fn params(&self, meta: &Meta) -> Params {
-        // SAFETY: the relation is open.
-        let options = unsafe { super::options::params(self.relation) };
-        Params { m: meta.m, ..options }
+        Params { m: meta.m, ..self.options() }
     }
 
     /// The value, or the error raised for the person.
@@ -133,9 +142,12 @@ impl Index {
     fn raise(&self, problem: storage::Error) -> ! {
         match problem {
             storage::Error::Corrupt { at, what } => error::raise(
-                error::report(ERRCODE_INDEX_CORRUPTED, format!("index \"{}\" is damaged: {what}", self.name()))
-                    .set_detail(format!("Block {}, item {}.", at.block, at.offset))
-                    .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
+                error::report(
+                    ERRCODE_INDEX_CORRUPTED,
+                    format!("index \"{}\" is damaged: {what}", self.name()),
+                )
+                .set_detail(format!("Block {}, item {}.", at.block, at.offset))
+                .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
             ),
             storage::Error::OutOfMemory => error::raise_message(ERRCODE_OUT_OF_MEMORY, "out of memory"),
             storage::Error::Cancelled => error::raise_message(ERRCODE_QUERY_CANCELED, "canceling statement"),
@@ -166,8 +178,8 @@ fn frame(meta: &Meta) -> Option<Arc<Frame>> {
 }
 
 /// An ERROR unless the vector has as many dimensions as the index.
-pub fn check_dimensions(vector: &Vector<'_>, meta: &Meta) {
-    if vector.dimensions() != meta.dimensions {
-        crate::types::raise_different_dimensions(vector.dimensions(), meta.dimensions);
+pub fn check_dimensions(vector: &[f32], meta: &Meta) {
+    if vector.len() != meta.dimensions {
+        crate::types::raise_different_dimensions(vector.len(), meta.dimensions);
     }
 }

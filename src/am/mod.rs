@@ -3,8 +3,10 @@
 mod build;
 mod cost;
 mod handler;
+mod heap;
 mod index;
 mod insert;
+mod memory;
 mod options;
 mod scan;
 mod vacuum;
