@@ -108,11 +108,38 @@ impl Drop for Record {
     }
 }
 
+/// Width of the free space map's categories. It rounds room down and needs up; whole nodes fill pages, so what is recorded
+/// is rounded up instead, and a page that turns out too full is recorded again, a step lower than it is.
+const FREE_SPACE_STEP: usize = 32;
+
 impl Buffers {
     /// # Safety
     /// `relation` is an open index of this access method, and stays open while this value or a copy of it is used.
     pub unsafe fn new(relation: pg_sys::Relation) -> Self {
         Self { relation }
+    }
+
+    /// Fills a page that has room, in one record.
+    fn fill_existing<R>(
+        &self,
+        buffer: Locked,
+        block: u32,
+        fill: impl FnOnce(u32, &mut Page) -> Result<R>,
+    ) -> Result<R> {
+        // SAFETY: exclusively locked.
+        let is_new = unsafe { (*buffer.page()).is_new() };
+        let mut record = Record::start(self.relation);
+        let page = record.register(&buffer, if is_new { pg_sys::GENERIC_XLOG_FULL_IMAGE } else { 0 });
+        // SAFETY: the record's copy of the page is ours until it is finished.
+        let page = unsafe { &mut *page };
+        if is_new {
+            page.initialise(PageKind::Nodes);
+        }
+        let result = fill(block, page)?;
+        record.finish();
+        drop(buffer);
+        self.set_target_block(block);
+        Ok(result)
     }
 
     /// Adds a page at the end and fills it, in one record.
@@ -186,7 +213,7 @@ impl Buffers {
     /// Tells the free space map how much room a page has.
     pub fn record_free_space(&self, block: u32, free: usize) {
         // SAFETY: the relation is open. The map is a hint and not logged.
-        unsafe { pg_sys::RecordPageWithFreeSpace(self.relation, block, free) }
+        unsafe { pg_sys::RecordPageWithFreeSpace(self.relation, block, free + FREE_SPACE_STEP) }
     }
 
     /// Makes what was recorded of single pages known throughout the free space map.
@@ -195,12 +222,54 @@ impl Buffers {
         unsafe { pg_sys::IndexFreeSpaceMapVacuum(self.relation) }
     }
 
-    /// Logs all pages as they are: the end of a build whose pages were written without a record each.
-    pub fn log_all_pages(&self) {
+    /// Logs all pages as they are, unless the index is not logged: the end of a build whose pages were written without a
+    /// record each.
+    pub fn log_all_pages_if_logged(&self) {
+        if !self.needs_wal() {
+            return;
+        }
         // SAFETY: the relation is open and nobody else can see it yet.
         unsafe {
             let blocks = self.blocks();
             pg_sys::log_newpage_range(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM, 0, blocks, true);
+        }
+    }
+
+    /// RelationNeedsWAL.
+    fn needs_wal(&self) -> bool {
+        // SAFETY: the relation is open.
+        unsafe {
+            let relation = &*self.relation;
+            let is_permanent =
+                (*relation.rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT;
+            #[cfg(any(feature = "pg14", feature = "pg15"))]
+            let first_file = relation.rd_firstRelfilenodeSubid;
+            #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+            let first_file = relation.rd_firstRelfilelocatorSubid;
+            let is_new = relation.rd_createSubid != 0 || first_file != 0;
+            is_permanent && (pg_sys::wal_level > pg_sys::WalLevel::WAL_LEVEL_MINIMAL as i32 || !is_new)
+        }
+    }
+
+    /// Writes the only page of an unlogged index's init fork, which a crash resets the index to.
+    pub fn write_init_fork(&self, page: &Page) {
+        // SAFETY: the relation is open and its init fork empty. The page is changed and logged within a critical section,
+        // as for any logged change: nothing in it can fail short of a panic.
+        unsafe {
+            let buffer = pg_sys::ReadBufferExtended(
+                self.relation,
+                pg_sys::ForkNumber::INIT_FORKNUM,
+                pg_sys::InvalidBlockNumber,
+                pg_sys::ReadBufferMode::RBM_NORMAL,
+                std::ptr::null_mut(),
+            );
+            unguarded::LockBuffer(buffer, pg_sys::BUFFER_LOCK_EXCLUSIVE as _);
+            let buffer = Locked(buffer);
+            pg_sys::CritSectionCount += 1;
+            std::ptr::copy_nonoverlapping(page, buffer.page(), 1);
+            pg_sys::MarkBufferDirty(buffer.0);
+            pg_sys::log_newpage_buffer(buffer.0, true);
+            pg_sys::CritSectionCount -= 1;
         }
     }
 
@@ -269,34 +338,25 @@ impl PageStore for Buffers {
     }
 
     fn place<R>(&self, length: usize, fill: impl FnOnce(u32, &mut Page) -> Result<R>) -> Result<R> {
-        let wanted = length + 8;
         // SAFETY: the relation is open.
-        let next_candidate = || unsafe { pg_sys::GetPageWithFreeSpace(self.relation, wanted) };
-        let mut candidate = self.target_block().unwrap_or_else(next_candidate);
+        let from_map = || unsafe { pg_sys::GetPageWithFreeSpace(self.relation, length) };
+        let mut candidate = self.target_block().unwrap_or_else(from_map);
         while candidate != pg_sys::InvalidBlockNumber {
-            let buffer = Locked::new(self.relation, candidate, pg_sys::BUFFER_LOCK_EXCLUSIVE);
-            // SAFETY: exclusively locked.
-            let seen = unsafe { &*buffer.page() };
-            if seen.is_new() || (seen.is(PageKind::Nodes) && seen.has_room(length)) {
-                let mut record = Record::start(self.relation);
-                let flags = if seen.is_new() { pg_sys::GENERIC_XLOG_FULL_IMAGE } else { 0 };
-                let page = record.register(&buffer, flags);
-                // SAFETY: the record's copy of the page is ours until it is finished.
-                let page = unsafe { &mut *page };
-                if page.is_new() {
-                    page.initialise(PageKind::Nodes);
+            let mut free = 0;
+            // After a crash the map may know of pages that do not exist.
+            if candidate < self.blocks() {
+                let buffer = Locked::new(self.relation, candidate, pg_sys::BUFFER_LOCK_EXCLUSIVE);
+                // SAFETY: exclusively locked.
+                let seen = unsafe { &*buffer.page() };
+                if seen.is_new() || (seen.is(PageKind::Nodes) && seen.has_room(length)) {
+                    return self.fill_existing(buffer, candidate, fill);
                 }
-                let result = fill(candidate, page)?;
-                record.finish();
-                drop(buffer);
-                self.set_target_block(candidate);
-                return Ok(result);
+                free = if seen.is(PageKind::Nodes) { seen.free_space() } else { 0 };
             }
-            let free = if seen.is(PageKind::Nodes) { seen.free_space() } else { 0 };
-            drop(buffer);
-            // SAFETY: the relation is open. The map learns of a page that it took for emptier, so this ends.
+            let known = free.min(length).saturating_sub(2 * FREE_SPACE_STEP);
+            // SAFETY: the relation is open. The map learns that the page has not that much room, so this ends.
             candidate =
-                unsafe { pg_sys::RecordAndGetPageWithFreeSpace(self.relation, candidate, free, wanted) };
+                unsafe { pg_sys::RecordAndGetPageWithFreeSpace(self.relation, candidate, known, length) };
         }
         self.extend(fill)
     }
