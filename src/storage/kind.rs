@@ -84,6 +84,20 @@ pub trait Kind: Sized {
         to: IndexTid,
         new: &Self::Own,
     ) -> Result<bool>;
+
+    /// Links `node` to the node at `to` whether it is the better for it or not, so that a path leads there. A full node
+    /// gives up a link for which `may_go` says so, by preference the farthest of those that others hide.
+    ///
+    /// True if the link was written, or was there already; false if there is no link to give up.
+    fn insist<S: PageStore>(
+        &self,
+        store: &S,
+        level: u8,
+        node: IndexTid,
+        to: IndexTid,
+        new: &Self::Own,
+        may_go: &dyn Fn(IndexTid) -> bool,
+    ) -> Result<bool>;
 }
 
 /// A tuple of either kind.
