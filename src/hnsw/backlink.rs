@@ -4,6 +4,8 @@
 //! one bit, its *flag*: another link hides it (the selection would pass over it), so it is the first to go. A new
 //! node is compared with the links as they are coded in the node, the flags are brought up to date by that one
 //! comparison, and a full node gives up the farthest flagged link.
+//!
+//! A tie hides: if an equal vector did not hide the next one, equal vectors would drive all others out of a list.
 
 /// How many links a node can have: m = 100 means 200, and up to a quarter more to fill a page.
 pub const MAX_LINKS: usize = 256;

@@ -29,7 +29,7 @@ impl<Id: TupleId, Payload> Planner<Id, Payload> {
     where
         G: Linkable<Id = Id, Payload = Payload>,
     {
-        let width = params.ef_construction.max(capacity) + 1;
+        let width = capacity + params.m + 1;
         let Some(neighbours) = self.search.search_around(graph, id, level, width)? else {
             return Ok(None);
         };

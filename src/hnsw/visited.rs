@@ -30,8 +30,8 @@ impl Visited {
         Self { slots: vec![EMPTY; SMALLEST], len: 0, shift: shift_for(SMALLEST) }
     }
 
-    /// Forgets everything. Costs a write to each slot, so a table that was far too large for what it held is cut down;
-    /// one that fitted stays, and the next search like the last does not allocate.
+    /// Forgets everything. Costs a write to each slot, so a table that was far too large for what it held is cut
+    /// down; one that fitted stays, and the next search like the last does not allocate.
     pub fn clear(&mut self) {
         let fitting = slots_for(self.len);
         if self.slots.len() > 16 * fitting {

@@ -7,6 +7,7 @@ use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::change_tuple;
 use crate::hnsw::{Decision, Flags, Frontier, Newcomer};
+use crate::kernels;
 use crate::quantizer::{
     Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Query, Sq8, sq8,
 };
@@ -79,13 +80,14 @@ impl Kind for FusedKind {
         Fused::read(self.layout(level), tuple).filter(|node| node.header().level() == level)
     }
 
-    fn query(&self, vector: &[f32]) -> Option<FusedQuery> {
-        if self.frame.metric().normalises() && crate::kernels::norm_squared(vector) == 0.0 {
-            return None;
-        }
+    fn is_indexable(&self, vector: &[f32]) -> bool {
+        !self.frame.metric().normalises() || kernels::norm_squared(vector) > 0.0
+    }
+
+    fn query(&self, vector: &[f32]) -> FusedQuery {
         let query = Query::new(&self.frame, vector);
         let estimator = Estimator::new(self.base.group_layout(), query.vector());
-        Some(FusedQuery { query, estimator })
+        FusedQuery { query, estimator }
     }
 
     fn stored(&self, query: &FusedQuery) -> OwnSq8 {

@@ -25,8 +25,11 @@ pub trait Kind: Sized {
     /// Reads a tuple; `None` if these bytes are no tuple of that level.
     fn view<'a>(&'a self, level: u8, tuple: &'a [u8]) -> Option<Self::View<'a>>;
 
-    /// Prepares a vector, given as SQL has it. `None` if it cannot be in the index: a zero vector has no cosine.
-    fn query(&self, vector: &[f32]) -> Option<Self::Query>;
+    /// Whether the vector can be in the index: a zero vector has no cosine.
+    fn is_indexable(&self, vector: &[f32]) -> bool;
+
+    /// Prepares a vector, given as SQL has it, with the index's number of dimensions.
+    fn query(&self, vector: &[f32]) -> Self::Query;
 
     /// What a node would keep of the vector.
     fn stored(&self, query: &Self::Query) -> Self::Own;

@@ -3,6 +3,7 @@
 //!
 //! Everything but `buffers` is pure: the same code fills shared buffers and a build's private memory.
 
+mod buffers;
 mod fused;
 mod graph;
 mod kind;
@@ -16,6 +17,7 @@ mod tid;
 mod tuples;
 mod writer;
 
+pub use buffers::Buffers;
 pub use fused::FusedKind;
 pub use graph::{Found, Reader, Scan};
 pub use kind::{Kind, Row, View};

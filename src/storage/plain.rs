@@ -61,8 +61,12 @@ impl Kind for PlainKind {
         Plain::read(self.layout(level), tuple).filter(|node| node.header().level() == level)
     }
 
-    fn query(&self, vector: &[f32]) -> Option<Vec<f32>> {
-        Some(vector.to_vec())
+    fn is_indexable(&self, _vector: &[f32]) -> bool {
+        true
+    }
+
+    fn query(&self, vector: &[f32]) -> Vec<f32> {
+        vector.to_vec()
     }
 
     fn stored(&self, query: &Vec<f32>) -> Vec<f32> {

@@ -35,7 +35,10 @@ pub fn insert<S: PageStore, K: Kind>(
     level: u8,
     row: Row<'_>,
 ) -> Result<Outcome> {
-    let Some(query) = kind.query(row.vector) else { return Ok(Outcome::NotIndexable) };
+    if !kind.is_indexable(row.vector) {
+        return Ok(Outcome::NotIndexable);
+    }
+    let query = kind.query(row.vector);
     let own = kind.stored(&query);
     let mut reader = Reader::new(store, kind, query, LinkTo { own });
     if reader.entry_point()?.is_none() && insert_first(store, kind, &reader.purpose.own, level, row)? {

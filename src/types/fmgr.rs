@@ -8,6 +8,7 @@
 use super::varlena::{HEADER_SIZE, VectorHeader, raise_damaged_vector, size_from_length_word};
 use super::vector::raise_different_dimensions;
 use crate::kernels;
+use crate::metric::Metric;
 use pgrx::{pg_guard, pg_sys};
 use std::slice;
 
@@ -168,3 +169,20 @@ distance_function!(
     pg_finfo_vector_spherical_distance_wrapper,
     |a, b| f64::from(kernels::dot(a, b)).clamp(-1.0, 1.0).acos() / std::f64::consts::PI
 );
+
+/// The metric of an operator class whose first support function is at `address`, and which has a second one if it
+/// `normalises`; `None` if it is no distance that an index knows.
+pub fn metric_of_support(address: usize, normalises: bool) -> Option<Metric> {
+    let is = |function: unsafe extern "C-unwind" fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum| {
+        address == function as usize
+    };
+    if is(vector_l2_squared_distance_wrapper) {
+        Some(Metric::L2)
+    } else if is(vector_negative_inner_product_wrapper) {
+        Some(if normalises { Metric::Cosine } else { Metric::InnerProduct })
+    } else if is(l1_distance_wrapper) {
+        Some(Metric::L1)
+    } else {
+        None
+    }
+}

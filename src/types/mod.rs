@@ -10,3 +10,7 @@ mod operators;
 pub mod text;
 mod varlena;
 mod vector;
+
+pub use fmgr::metric_of_support;
+pub use varlena::{Vector, attribute_typmod};
+pub use vector::raise_different_dimensions;

@@ -332,6 +332,16 @@ impl NewCString {
 
 return_palloc!(NewCString, "cstring");
 
+/// The type modifier of an attribute, counted from 0: for our types the number of dimensions, or -1.
+///
+/// # Safety
+/// `descriptor` is a valid tuple descriptor with that attribute.
+pub unsafe fn attribute_typmod(descriptor: pg_sys::TupleDesc, attribute: usize) -> i32 {
+    // SAFETY: passed on to the caller; the copy counts as a reference for as long as it lives.
+    let descriptor = unsafe { pgrx::PgTupleDesc::from_pg_copy(descriptor) };
+    descriptor.get(attribute).map_or(-1, |attribute| attribute.atttypmod)
+}
+
 /// The message a `recv` function reads from.
 pub struct Message(NonNull<pg_sys::StringInfoData>);
 

@@ -39,7 +39,7 @@ pub(super) fn check_expected(expected: usize, actual: usize) {
 
 /// The error of a function of two vectors.
 #[cold]
-pub(super) fn raise_different_dimensions(a: usize, b: usize) -> ! {
+pub fn raise_different_dimensions(a: usize, b: usize) -> ! {
     raise_message(ERRCODE_DATA_EXCEPTION, format!("different vector dimensions {a} and {b}"));
 }
 

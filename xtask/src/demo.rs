@@ -125,7 +125,6 @@ fn end(cluster: Cluster, place: &Path) -> Result<()> {
 fn prepare(source: &Postgres, state: &Path) -> Result<Postgres> {
     let _alone = testing::alone(state)?;
     let build = source.private_copy(state, Purpose::Build)?;
-    println!("Building the extension, optimised (the first time this takes minutes)");
     let built = extension::build(&build, &extension::Options { release: true, features: Vec::new() })?;
     let postgres = source.private_copy(state, Purpose::Demo)?;
     extension::install(&built, &postgres, Writer::Ourselves)?;
@@ -152,7 +151,7 @@ fn load(client: &mut Client, programs: &[Program], queries: &[Query]) -> Result<
 
     let rows = queries.iter().map(|q| -> [&(dyn ToSql + Sync); 3] { [&q.id, &q.text, &q.embedding] });
     copy(client, "queries", &[Type::INT4, Type::TEXT, vector], rows)?;
-    client.batch_execute("VACUUM ANALYZE packages; ")?;
+    client.batch_execute("VACUUM ANALYZE packages")?;
     Ok(took)
 }
 

@@ -67,14 +67,21 @@ pub fn build(postgres: &Postgres, options: &Options) -> Result<Built> {
     cargo.env("PGRX_PG_CONFIG_PATH", &postgres.pg_config);
     if options.release {
         cargo.arg("--release");
+        let hint = if library(true).is_file() { "" } else { ": the first time this takes some minutes" };
+        eprintln!("Building the extension, optimised{hint}");
     }
     process::run(&mut cargo).context("the extension does not build")?;
 
-    let profile = if options.release { "release" } else { "debug" };
-    let file = format!("{}{LIBRARY}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let library = workspace::target_dir().join(profile).join(file);
+    let library = library(options.release);
     let texts = texts(&library)?;
     Ok(Built { library, texts })
+}
+
+/// Where cargo puts the library.
+fn library(release: bool) -> PathBuf {
+    let profile = if release { "release" } else { "debug" };
+    let file = format!("{}{LIBRARY}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    workspace::target_dir().join(profile).join(file)
 }
 
 /// Everything textual: control files, scripts, upgrade scripts.

@@ -11,7 +11,7 @@ pub mod pgrx;
 pub mod postgres;
 pub mod process;
 pub mod server_user;
-pub mod steps;
 pub mod tally;
+pub mod test;
 pub mod testing;
 pub mod workspace;

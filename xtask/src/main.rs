@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::{demo, install, pgrx, steps};
+use xtask::{demo, install, pgrx, test};
 
 /// Builds, installs, tests and shows QuartzDB.
 #[derive(Parser)]
@@ -19,7 +19,7 @@ enum Command {
     /// See semantic search over real data, answered by PostgreSQL
     Demo(demo::Options),
     /// Run all tests
-    Test(steps::Options),
+    Test(test::Options),
     /// Install the extension into your PostgreSQL
     Install(install::Options),
     /// Print the variables with which plain cargo commands build the extension: eval "$(cargo xtask env)"
@@ -45,10 +45,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Test(options) => return steps::run(&options),
+        Command::Test(options) => return test::run(&options),
         Command::Demo(options) => demo::run(&options)?,
         Command::Install(options) => install::run(&options)?,
-        Command::Env { pg_config } => steps::print_environment(pg_config.as_deref())?,
+        Command::Env { pg_config } => test::print_environment(pg_config.as_deref())?,
         Command::Pgrx(command) => command.run()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -17,10 +17,17 @@ pub struct Needs {
     pub python: bool,
 }
 
-/// Something that is not there: how a person calls it, and Debian's packages that bring it.
+/// Something that is not there: how a person calls it, and what brings it.
 struct Missing {
     what: String,
-    packages: Vec<String>,
+    source: Source,
+}
+
+/// Debian's packages that bring something.
+enum Source {
+    Packages(Vec<String>),
+    /// Server and headers of a PostgreSQL; which one depends on what the distribution has.
+    Postgres,
 }
 
 /// Installs what is missing, and returns the PostgreSQL to work with.
@@ -39,28 +46,30 @@ pub fn ensure(named: Option<&Path>, needs: Needs) -> Result<Postgres> {
 fn missing(named: Option<&Path>, needs: Needs) -> Result<Vec<Missing>> {
     let mut missing = Vec::new();
     let mut lacks = |what: &str, packages: &[&str]| {
-        let packages = packages.iter().map(|&name| name.to_owned()).collect();
-        missing.push(Missing { what: what.to_owned(), packages });
+        let source = Source::Packages(packages.iter().map(|&name| name.to_owned()).collect());
+        missing.push(Missing { what: what.to_owned(), source });
     };
-    if process::on_path("cc").is_none() || !Path::new("/usr/include/stdio.h").is_file() {
+    if !process::succeeds(Command::new("cc").args(["-E", "-include", "stdio.h", "-x", "c", "/dev/null"])) {
         lacks("C compiler with the C library's headers", &["gcc", "libc6-dev"]);
     }
     if !has_libclang() {
         lacks("libclang (to read PostgreSQL's headers)", &["libclang-dev"]);
     }
     let postgres = Postgres::find(named)?;
-    if postgres.is_none() {
-        // The name of the server's package depends on what the package lists say; see `install`.
-        lacks(&format!("{} with server headers", wanted_postgres()), &[]);
-    }
-    if let Some(postgres) = postgres.filter(|found| needs.pg_regress && found.pg_regress().is_none()) {
-        let major = postgres.major;
-        let packages = [format!("postgresql-client-{major}"), format!("postgresql-server-dev-{major}")];
-        lacks(&format!("pg_regress of PostgreSQL {major}"), &packages.each_ref().map(String::as_str));
+    if let Some(postgres) = postgres.as_ref().filter(|found| needs.pg_regress && found.pg_regress().is_none())
+    {
+        let what = format!("pg_regress of PostgreSQL {}", postgres.major);
+        // Debian and the PostgreSQL project's own archive put it into different ones.
+        let packages = ["client", "server-dev"].map(|part| format!("postgresql-{part}-{}", postgres.major));
+        lacks(&what, &packages.each_ref().map(String::as_str));
     }
     let has_venv = || process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]));
     if needs.python && !has_venv() {
         lacks("Python 3 with venv", &["python3", "python3-venv"]);
+    }
+    if postgres.is_none() {
+        let what = format!("{} with server headers", wanted_postgres());
+        missing.push(Missing { what, source: Source::Postgres });
     }
     Ok(missing)
 }
@@ -88,7 +97,7 @@ fn has_libclang() -> bool {
 
 fn install(missing: &[Missing]) -> Result<()> {
     let named: Vec<_> = missing.iter().map(|missing| missing.what.as_str()).collect();
-    println!("Missing: {}", named.join("; "));
+    eprintln!("Missing: {}", named.join("; "));
     if process::on_path("apt-get").is_none() {
         bail!(
             "this is not a Debian-like system, so please install these yourself, then try again:\n  {}\n\
@@ -99,21 +108,35 @@ fn install(missing: &[Missing]) -> Result<()> {
             wanted_postgres()
         );
     }
-    run_apt(&["update"])?;
-    let mut packages: Vec<String> = missing.iter().flat_map(|missing| missing.packages.clone()).collect();
-    if missing.iter().any(|missing| missing.packages.is_empty()) {
-        let major = postgres_to_install()?;
-        if !Path::new(&format!("/usr/lib/postgresql/{major}/bin/postgres")).is_file() {
-            packages.push(format!("postgresql-{major}"));
-            println!(
-                "Debian's package starts a database cluster of its own, 'main'. QuartzDB neither needs nor touches it."
-            );
-        }
-        packages.push(format!("postgresql-server-dev-{major}"));
+    if !server_user::is_root()? && process::on_path("sudo").is_none() {
+        let packages = packages_for(missing, "postgresql postgresql-server-dev-all".to_owned());
+        bail!(
+            "installing packages takes root, and there is no sudo. As root:\n  \
+             apt-get update && apt-get install -y --no-install-recommends {}\nthen try again",
+            packages.join(" ")
+        );
     }
-    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
-    arguments.extend(packages.iter().map(String::as_str));
-    run_apt(&arguments)
+    run_apt(&["update"])?;
+    let mut postgres = String::new();
+    if missing.iter().any(|missing| matches!(missing.source, Source::Postgres)) {
+        let major = postgres_to_install()?;
+        postgres = format!("postgresql-{major} postgresql-server-dev-{major}");
+        eprintln!(
+            "(PostgreSQL's package makes a database cluster of its own; QuartzDB neither needs nor touches it.)"
+        );
+    }
+    let packages = packages_for(missing, postgres).join(" ");
+    let install = ["install", "-y", "--no-install-recommends"].into_iter();
+    run_apt(&install.chain(packages.split(' ')).collect::<Vec<_>>())
+}
+
+/// Debian's packages for all of it; `postgres` are those of PostgreSQL.
+fn packages_for(missing: &[Missing], postgres: String) -> Vec<String> {
+    let packages = missing.iter().flat_map(|missing| match &missing.source {
+        Source::Packages(packages) => packages.clone(),
+        Source::Postgres => vec![postgres.clone()],
+    });
+    packages.collect()
 }
 
 /// The major to take: that of a server which lacks only its headers, else the distribution's own.
@@ -136,21 +159,17 @@ fn postgres_to_install() -> Result<u16> {
     }
 }
 
-/// Runs apt-get as root, without questions.
+/// Runs apt-get as root, without questions; what it says is shown if it fails.
 fn run_apt(arguments: &[&str]) -> Result<()> {
     let mut command = if server_user::is_root()? {
         Command::new("env")
-    } else if process::on_path("sudo").is_some() {
+    } else {
         let mut sudo = Command::new("sudo");
         sudo.arg("env");
         sudo
-    } else {
-        bail!(
-            "this needs root, and there is no sudo. As root: apt-get {}; then try again",
-            arguments.join(" ")
-        )
     };
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(arguments);
-    println!("+ {}", process::shown(&command));
-    process::run(&mut command)
+    eprintln!("+ {}", process::shown(&command));
+    process::output(&mut command)?;
+    Ok(())
 }

@@ -42,6 +42,11 @@ impl Tally {
         self.failed += other.failed;
     }
 
+    /// Notes that the whole failed. It is one failure, unless it was single tests that failed.
+    pub fn count_failure(&mut self) {
+        self.failed = self.failed.max(1);
+    }
+
     /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.passed + self.failed == 0

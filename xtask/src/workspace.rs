@@ -52,7 +52,7 @@ pub fn state_dir(servers: &ServerUser) -> Result<PathBuf> {
         ServerUser::Other { name, .. } if !servers.can_enter(&near)? => {
             let dir = PathBuf::from(format!("/var/tmp/quartzdb-{:016x}", hash(&near)));
             make_own_dir(&dir)?;
-            println!(
+            eprintln!(
                 "User {name}, who runs the servers, cannot enter this checkout: private PostgreSQL and data go to {}",
                 dir.display()
             );

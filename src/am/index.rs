@@ -1,0 +1,173 @@
+//! An open index: what its operator class and its meta page say, and its pages.
+
+use crate::error;
+use crate::hnsw::Params;
+use crate::metric::Metric;
+use crate::quantizer::Frame;
+use crate::storage::{self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind};
+use crate::types::{Vector, metric_of_support};
+use pgrx::PgSqlErrorCode::*;
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::sync::Arc;
+
+/// Number of the support function that tells the distance.
+pub const DISTANCE_SUPPORT: u16 = 1;
+/// Number of the support function whose presence says that vectors are normalised.
+pub const NORM_SUPPORT: u16 = 2;
+
+/// An index that is open and locked as its user needs it.
+#[derive(Clone, Copy)]
+pub struct Index {
+    pub relation: pg_sys::Relation,
+    pub pages: Buffers,
+}
+
+/// The nodes of an index.
+pub enum Nodes {
+    Fused(FusedKind),
+    Plain(PlainKind),
+}
+
+/// Evaluates an expression for whichever kind of node the index has.
+macro_rules! with_nodes {
+    ($nodes:expr, $kind:ident => $body:expr) => {
+        match $nodes {
+            $crate::am::index::Nodes::Fused($kind) => $body,
+            $crate::am::index::Nodes::Plain($kind) => $body,
+        }
+    };
+}
+pub(crate) use with_nodes;
+
+impl Index {
+    /// # Safety
+    /// `relation` is an open index of this access method, and stays open while this value is used.
+    pub unsafe fn new(relation: pg_sys::Relation) -> Self {
+        // SAFETY: passed on to the caller.
+        Self { relation, pages: unsafe { Buffers::new(relation) } }
+    }
+
+    pub fn name(&self) -> String {
+        // SAFETY: an open relation has a pg_class row, and its name is NUL-terminated.
+        let name = unsafe { CStr::from_ptr((*(*self.relation).rd_rel).relname.data.as_ptr()) };
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The metric of the operator class.
+    pub fn metric(&self) -> Metric {
+        // SAFETY: an open index of this access method has support function 1.
+        let (distance, normalises) = unsafe {
+            let distance = pg_sys::index_getprocinfo(self.relation, 1, DISTANCE_SUPPORT);
+            let norm = pg_sys::index_getprocid(self.relation, 1, NORM_SUPPORT);
+            ((*distance).fn_addr, norm != pg_sys::InvalidOid)
+        };
+        let address = distance.map_or(0, |function| function as usize);
+        metric_of_support(address, normalises).unwrap_or_else(|| {
+            error::raise(
+                error::report(
+                    ERRCODE_INVALID_OBJECT_DEFINITION,
+                    format!("operator class of index \"{}\" has a distance that hnsw does not know", self.name()),
+                )
+                .set_hint("Use one of the operator classes that come with the extension."),
+            )
+        })
+    }
+
+    /// The dimensions that the column's type prescribes.
+    pub fn column_dimensions(&self) -> Option<usize> {
+        // SAFETY: an index has at least one attribute.
+        let typmod = unsafe { crate::types::attribute_typmod((*self.relation).rd_att, 0) };
+        usize::try_from(typmod).ok()
+    }
+
+    /// What the meta page says; an ERROR if it is not one of ours.
+    pub fn meta(&self) -> Meta {
+        let page = self.expect(self.pages.read(META_BLOCK));
+        match Meta::read(&page) {
+            Ok(meta) => meta,
+            Err(problem) => {
+                drop(page);
+                self.raise_not_readable(problem)
+            }
+        }
+    }
+
+    fn raise_not_readable(&self, problem: NotReadable) -> ! {
+        let detail = match problem {
+            NotReadable::Foreign => "Its first page is not a meta page of this access method.".to_string(),
+            NotReadable::Version(version) => {
+                format!("It has format version {version}, which this version of QuartzDB does not read.")
+            }
+        };
+        error::raise(
+            error::report(ERRCODE_INDEX_CORRUPTED, "hnsw index is not valid")
+                .set_detail(detail)
+                .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
+        )
+    }
+
+    /// The nodes that `meta` describes.
+    pub fn nodes(&self, meta: &Meta) -> Nodes {
+        let nodes = match meta.kind {
+            NodeKind::Plain => Some(Nodes::Plain(PlainKind::new(meta))),
+            NodeKind::Fused => frame(meta).and_then(|frame| FusedKind::new(meta, frame)).map(Nodes::Fused),
+        };
+        nodes.unwrap_or_else(|| self.raise_not_readable(NotReadable::Foreign))
+    }
+
+    /// The parameters for insertions: m is fixed when the index is built, ef_construction can be altered.
+    pub fn params(&self, meta: &Meta) -> Params {
+        // SAFETY: the relation is open.
+        let options = unsafe { super::options::params(self.relation) };
+        Params { m: meta.m, ..options }
+    }
+
+    /// The value, or the error raised for the person.
+    pub fn expect<T>(&self, result: storage::Result<T>) -> T {
+        result.unwrap_or_else(|problem| self.raise(problem))
+    }
+
+    #[cold]
+    fn raise(&self, problem: storage::Error) -> ! {
+        match problem {
+            storage::Error::Corrupt { at, what } => error::raise(
+                error::report(ERRCODE_INDEX_CORRUPTED, format!("index \"{}\" is damaged: {what}", self.name()))
+                    .set_detail(format!("Block {}, item {}.", at.block, at.offset))
+                    .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
+            ),
+            storage::Error::OutOfMemory => error::raise_message(ERRCODE_OUT_OF_MEMORY, "out of memory"),
+            storage::Error::Cancelled => error::raise_message(ERRCODE_QUERY_CANCELED, "canceling statement"),
+        }
+    }
+}
+
+/// How many rotations a session keeps. One is made anew in microseconds, but every scan needs one.
+const KEPT_FRAMES: usize = 8;
+
+/// The coordinates the index computes in, kept for the session's next use.
+fn frame(meta: &Meta) -> Option<Arc<Frame>> {
+    thread_local! {
+        static FRAMES: RefCell<Vec<(u64, Arc<Frame>)>> = const { RefCell::new(Vec::new()) };
+    }
+    FRAMES.with_borrow_mut(|frames| {
+        let fits = |(seed, frame): &&(u64, Arc<Frame>)| {
+            *seed == meta.seed && frame.metric() == meta.metric && frame.dimensions() == meta.dimensions
+        };
+        if let Some((_, frame)) = frames.iter().find(fits) {
+            return Some(Arc::clone(frame));
+        }
+        let frame = Arc::new(Frame::new(meta.metric, meta.dimensions, meta.seed)?);
+        frames.truncate(KEPT_FRAMES - 1);
+        frames.insert(0, (meta.seed, Arc::clone(&frame)));
+        Some(frame)
+    })
+}
+
+/// An ERROR unless the vector has as many dimensions as the index.
+pub fn check_dimensions(vector: &Vector<'_>, meta: &Meta) {
+    if vector.dimensions() != meta.dimensions {
+        crate::types::raise_different_dimensions(vector.dimensions(), meta.dimensions);
+    }
+}

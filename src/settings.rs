@@ -1,0 +1,78 @@
+//! Settings, under pgvector's names, ranges, defaults and descriptions.
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum, pg_sys};
+
+/// Whether a scan goes on when its first candidates are used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+#[allow(non_camel_case_types)] // the names are what the user writes
+pub enum IterativeScan {
+    off,
+    relaxed_order,
+    strict_order,
+}
+
+/// Width of a scan's beam.
+pub static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
+/// Whether and how a scan goes on.
+pub static ITERATIVE_SCAN: GucSetting<IterativeScan> = GucSetting::<IterativeScan>::new(IterativeScan::off);
+/// Nodes an iterative scan visits at the most.
+pub static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(20_000);
+/// Memory of an iterative scan, in multiples of `work_mem`.
+pub static SCAN_MEM_MULTIPLIER: GucSetting<f64> = GucSetting::<f64>::new(1.0);
+
+/// Declares the settings; called once, when the library is loaded.
+pub fn define() {
+    GucRegistry::define_int_guc(
+        c"hnsw.ef_search",
+        c"Sets the size of the dynamic candidate list for search",
+        c"Valid range is 1..1000.",
+        &EF_SEARCH,
+        1,
+        1000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"hnsw.iterative_scan",
+        c"Sets the mode for iterative scans",
+        c"",
+        &ITERATIVE_SCAN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"hnsw.max_scan_tuples",
+        c"Sets the max number of tuples to visit for iterative scans",
+        c"",
+        &MAX_SCAN_TUPLES,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_float_guc(
+        c"hnsw.scan_mem_multiplier",
+        c"Sets the multiple of work_mem to use for iterative scans",
+        c"",
+        &SCAN_MEM_MULTIPLIER,
+        1.0,
+        1000.0,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    reserve_prefix();
+}
+
+#[cfg(not(feature = "pg14"))]
+#[allow(unsafe_code)]
+fn reserve_prefix() {
+    // SAFETY: a NUL-terminated string; called while the library is loaded, as the function wants.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"hnsw".as_ptr()) }
+}
+
+#[cfg(feature = "pg14")]
+#[allow(unsafe_code)]
+fn reserve_prefix() {
+    // SAFETY: as in later versions.
+    unsafe { pg_sys::EmitWarningsOnPlaceholders(c"hnsw".as_ptr()) }
+}
