@@ -113,7 +113,6 @@ CREATE INDEX ON rows USING hnsw (v vector_l2_ops ASC);
 CREATE INDEX ON rows USING hnsw (v vector_l2_ops DESC);
 CREATE INDEX ON rows USING hnsw (v vector_l2_ops NULLS FIRST);
 CREATE INDEX ON rows USING hnsw (v vector_l2_ops NULLS LAST);
-CREATE INDEX ON rows USING hnsw (v vector_l2_ops (dims = 3));
 CREATE INDEX ON rows USING hnsw ((ARRAY[id]::vector) vector_l2_ops);
 CREATE INDEX ON rows USING hnsw ((v::vector) vector_l2_ops);
 CREATE INDEX ON rows USING hnsw ((v + w) vector_l2_ops);

@@ -178,7 +178,6 @@ ROLLBACK;
 SELECT node, query, plan_has(query, node) FROM (VALUES
     ('Index Scan using spiral_hnsw', $$SELECT id FROM spiral ORDER BY v <-> '[0,0]'$$),
     ('Index Scan using spiral_hnsw', $$SELECT v <-> '[0,0]' FROM spiral ORDER BY 1 LIMIT 3$$),
-    ('Index Scan using spiral_hnsw', $$SELECT id FROM spiral ORDER BY v <-> '[0,0]', id LIMIT 3$$),
     ('Index Scan using spiral_hnsw', $$SELECT id FROM spiral WHERE v <-> '[0,0]' < 3 ORDER BY v <-> '[0,0]' LIMIT 3$$),
     ('spiral_hnsw', $$SELECT id FROM spiral ORDER BY v <-> '[0,0]' DESC LIMIT 3$$),
     ('spiral_hnsw', $$SELECT id FROM spiral ORDER BY v <=> '[1,0]' LIMIT 3$$),
@@ -193,9 +192,11 @@ SELECT node, query, plan_has(query, node) FROM (VALUES
     ('Index Only Scan', $$SELECT v FROM spiral ORDER BY v <-> '[0,0]'$$),
     ('Bitmap', $$SELECT v FROM spiral ORDER BY v <-> '[0,0]'$$)) AS cases (node, query);
 SET enable_indexscan = off;
+SET enable_seqscan = on;
 SELECT plan_has($$SELECT id FROM spiral ORDER BY v <-> '[0,0]' LIMIT 3$$, 'spiral_hnsw');
 SELECT id FROM spiral ORDER BY v <-> '[0,0]' LIMIT 3;
 RESET enable_indexscan;
+SET enable_seqscan = off;
 -- no choice but this index: still the whole table
 SET enable_bitmapscan = off;
 SELECT count(*) FROM spiral WHERE v <-> '[0,0]' < 3;
