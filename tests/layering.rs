@@ -41,9 +41,8 @@ fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     collect(&root, &mut files);
     assert!(files.len() > 30, "the sources were found");
-    let relative = |path: &PathBuf| {
-        path.strip_prefix(&root).expect("below src").to_string_lossy().replace('\\', "/")
-    };
+    let relative =
+        |path: &PathBuf| path.strip_prefix(&root).expect("below src").to_string_lossy().replace('\\', "/");
     files.iter().map(|path| (relative(path), fs::read_to_string(path).expect("UTF-8"))).collect()
 }
 

@@ -16,13 +16,14 @@ use crate::error;
 use crate::hnsw::Params;
 use crate::storage::{
     Error, HeapTid, InsertPlanner, Kind, META_BLOCK, MemoryPages, Meta, PAGE_SIZE, Page, PageKind, PageStore,
-    Row, insert,
+    Row, insert, link_unreachable,
 };
 use pgrx::PgSqlErrorCode::*;
 use pgrx::{PgLogLevel, pg_sys};
 use std::ffi::CStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Rows that are handed to a thread at once.
 const BATCH_ROWS: usize = 64;
@@ -38,13 +39,15 @@ const HEADROOM_PAGES: u32 = 4096;
 
 const PHASE_INITIALISE: i64 = 1;
 const PHASE_LOAD: i64 = 2;
-const PHASE_WRITE: i64 = 3;
+const PHASE_LINK: i64 = 3;
+const PHASE_WRITE: i64 = 4;
 
 /// What a phase of the progress report is called.
 pub fn phase_name(phase: i64) -> Option<&'static CStr> {
     match phase {
         PHASE_INITIALISE => Some(c"initializing"),
         PHASE_LOAD => Some(c"loading tuples"),
+        PHASE_LINK => Some(c"linking unreachable tuples"),
         PHASE_WRITE => Some(c"writing pages"),
         _ => None,
     }
@@ -169,6 +172,8 @@ where
     };
     work.raise_problem(index);
     if !rest.is_flushed {
+        report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LINK);
+        rest.link_unreachable(&pages);
         report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_WRITE);
         rest.write_out(&pages);
     }
@@ -281,7 +286,7 @@ struct Rest<'a, K> {
     rows: usize,
 }
 
-impl<K: Kind> Rest<'_, K> {
+impl<K: Kind + Sync> Rest<'_, K> {
     /// Goes on without private memory.
     fn flush(&mut self, work: &Work<'_, K>) {
         let rows = work.rows.load(Ordering::Relaxed);
@@ -294,6 +299,24 @@ impl<K: Kind> Rest<'_, K> {
         .report(PgLogLevel::NOTICE);
         self.write_out(work.pages);
         self.is_flushed = true;
+    }
+
+    /// Gives a way in to the nodes that insertions after them left without one.
+    fn link_unreachable(&self, pages: &MemoryPages) {
+        let linked = std::thread::scope(|scope| {
+            let _cancel = CancelOnPanic(pages);
+            // The work is a thread's, so that the leader can look out for interrupts.
+            let thread = with_signals_blocked(|| scope.spawn(|| link_unreachable(pages, self.kind)));
+            while !thread.is_finished() {
+                pgrx::check_for_interrupts!();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            thread.join()
+        });
+        match linked {
+            Ok(linked) => drop(self.index.expect(linked)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     }
 
     fn write_out(&self, pages: &MemoryPages) {

@@ -6,6 +6,7 @@ use super::index::Index;
 use super::scan::State;
 use super::{build, cost, insert, options, vacuum};
 use crate::error;
+use crate::storage::PageStore;
 use crate::types::Vector;
 use pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
 use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
@@ -256,14 +257,44 @@ unsafe extern "C-unwind" fn ambulkdelete(
     callback: pg_sys::IndexBulkDeleteCallback,
     state: *mut c_void,
 ) -> *mut pg_sys::IndexBulkDeleteResult {
-    let _ = (info, callback, state);
-    stats
+    // SAFETY: the index is open, and the callback takes the address of a row and the state it came with.
+    let (index, mut is_dead) = unsafe {
+        let is_dead = move |tid| {
+            let mut tid = item_pointer_of(tid);
+            callback.is_some_and(|callback| callback(&mut tid, state))
+        };
+        (Index::new((*info).index), is_dead)
+    };
+    let done = vacuum::bulk_delete(&index, &mut is_dead);
+    // SAFETY: palloc0 gives zeroed memory of that size, all of which is a valid value; statistics from before are ours.
+    unsafe {
+        let stats = if stats.is_null() {
+            pg_sys::palloc0(size_of::<pg_sys::IndexBulkDeleteResult>()).cast()
+        } else {
+            stats
+        };
+        let result: &mut pg_sys::IndexBulkDeleteResult = &mut *stats;
+        result.num_pages = done.pages;
+        // A vacuum of many dead rows comes here several times, and each time sees all that are left.
+        result.num_index_tuples = done.rows_left as f64;
+        result.tuples_removed += done.rows_removed as f64;
+        stats
+    }
 }
 
+/// Nothing is left to do after the deletions; without any, statistics stay as they are.
 #[pg_guard]
 unsafe extern "C-unwind" fn amvacuumcleanup(
-    _info: *mut pg_sys::IndexVacuumInfo,
+    info: *mut pg_sys::IndexVacuumInfo,
     stats: *mut pg_sys::IndexBulkDeleteResult,
 ) -> *mut pg_sys::IndexBulkDeleteResult {
+    // SAFETY: the index is open, and the statistics are null or what `ambulkdelete` returned.
+    unsafe {
+        if !(*info).analyze_only
+            && let Some(stats) = stats.as_mut()
+        {
+            stats.num_pages = Index::new((*info).index).pages.blocks();
+        }
+    }
     stats
 }
