@@ -7,7 +7,7 @@ use crate::quantizer::Frame;
 use crate::storage::{
     self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind,
 };
-use crate::types::metric_of_support;
+use crate::types::{check_expected, metric_of_support};
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -179,7 +179,5 @@ fn frame(meta: &Meta) -> Option<Arc<Frame>> {
 
 /// An ERROR unless the vector has as many dimensions as the index.
 pub fn check_dimensions(vector: &[f32], meta: &Meta) {
-    if vector.len() != meta.dimensions {
-        crate::types::raise_different_dimensions(vector.len(), meta.dimensions);
-    }
+    check_expected(meta.dimensions, vector.len());
 }

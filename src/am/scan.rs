@@ -82,9 +82,7 @@ impl State {
         let is_null = query.is_none();
         let query = match query {
             Some(vector) => {
-                if meta.entry_point.is_some() {
-                    check_dimensions(vector, &meta);
-                }
+                check_dimensions(vector, &meta);
                 vector.to_vec()
             }
             None => vec![0.0; meta.dimensions],
