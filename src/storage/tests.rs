@@ -3,7 +3,6 @@
 use super::testing::*;
 use super::*;
 use crate::hnsw::Params;
-use crate::hnsw::memory::Random;
 use crate::metric::Metric;
 
 const PARAMS: Params = Params { m: 8, ef_construction: 40 };
