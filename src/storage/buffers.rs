@@ -6,6 +6,7 @@
 
 use super::page::{PAGE_SIZE, Page, PageKind};
 use super::store::{MAX_CHANGED_PAGES, PageStore, Result};
+use super::tid::IndexTid;
 use pgrx::pg_sys;
 use std::ops::Deref;
 
@@ -311,9 +312,9 @@ impl PageStore for Buffers {
         Ok(SharedPage(Locked::new(self.relation, block, pg_sys::BUFFER_LOCK_SHARE)))
     }
 
-    fn prefetch(&self, block: u32) {
+    fn prefetch(&self, tid: IndexTid) {
         // SAFETY: the relation is open; a block that does not exist is not read.
-        unsafe { pg_sys::PrefetchBuffer(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM, block) };
+        unsafe { pg_sys::PrefetchBuffer(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM, tid.block) };
     }
 
     fn change<R>(
