@@ -3,6 +3,7 @@
 use super::page::{Page, PageKind};
 use super::store::{Error, PageStore, Result};
 use super::tid::IndexTid;
+use crate::kernels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -121,7 +122,15 @@ impl PageStore for MemoryPages {
         Ok(MemoryPage(self.lock(block)?.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    fn prefetch(&self, _block: u32) {}
+    #[inline]
+    fn prefetch(&self, tid: IndexTid) {
+        if let Ok(lock) = self.lock(tid.block)
+            && let Ok(page) = lock.try_read()
+            && let Some(item) = page.item(tid.offset)
+        {
+            kernels::prefetch(item);
+        }
+    }
 
     fn change<R>(
         &self,
