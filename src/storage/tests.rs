@@ -162,6 +162,24 @@ fn equal_rows_share_nodes_and_leave_them_one_by_one() {
 }
 
 #[test]
+fn many_equal_rows_do_not_cut_off_the_others() {
+    for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct, Metric::L1] {
+        let (mut rows, queries) = clustered(400, 12, 15);
+        rows.extend(vec![rows[7].clone(); 1200]);
+        for seed in [None, Some(16)] {
+            seed.into_iter().for_each(|seed| Random::new(seed).shuffle(&mut rows));
+            let bed = Bed::new(metric, PARAMS, rows.clone());
+            with_kind!(bed.meta, kind => {
+                let rows = filled(&bed, kind);
+                bed.check_clean(kind, &rows);
+                let recall = bed.recall(kind, &queries, &rows, 40);
+                assert!(recall > 0.95, "{metric:?}, {seed:?}: {recall}");
+            });
+        }
+    }
+}
+
+#[test]
 fn nodes_larger_than_a_page_are_removed_with_all_their_pieces() {
     for (metric, dimensions, count) in [
         (Metric::L2, 2000, 60),
