@@ -57,7 +57,9 @@ fn neighbours(c: &mut Criterion) {
             b.iter(|| Estimator::new(layout, black_box(&query)))
         });
         let estimator = Estimator::new(layout, &query);
-        c.bench_function(&format!("score/{name}"), |b| b.iter(|| estimator.score(black_box(&group), 1.0)));
+        c.bench_function(&format!("score/{name}"), |b| {
+            b.iter(|| estimator.score(black_box(layout.group(&group)), 1.0))
+        });
         let mut codes = vec![0; d];
         let header = sq8::encode(&query, Magnitude::Ordinary, &mut codes);
         let stored = Sq8 { header, codes: &codes };
@@ -66,7 +68,7 @@ fn neighbours(c: &mut Criterion) {
         });
         let insert = InsertEstimator::new(layout, Geometry::L2Squared, stored);
         c.bench_function(&format!("insert score/{name}"), |b| {
-            b.iter(|| insert.score(black_box(&group), 1.0))
+            b.iter(|| insert.score(black_box(layout.group(&group)), 1.0))
         });
     }
 }

@@ -8,6 +8,7 @@ pub mod storage;
 
 mod am;
 mod error;
+mod inspect;
 mod settings;
 mod types;
 

@@ -1,6 +1,6 @@
 //! Settings, under pgvector's names, ranges, defaults and descriptions.
 
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum, pg_sys};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
 /// Whether a scan goes on when its first candidates are used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
@@ -60,19 +60,4 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
-    reserve_prefix();
-}
-
-#[cfg(not(feature = "pg14"))]
-#[allow(unsafe_code)]
-fn reserve_prefix() {
-    // SAFETY: a NUL-terminated string; called while the library is loaded, as the function wants.
-    unsafe { pg_sys::MarkGUCPrefixReserved(c"hnsw".as_ptr()) }
-}
-
-#[cfg(feature = "pg14")]
-#[allow(unsafe_code)]
-fn reserve_prefix() {
-    // SAFETY: as in later versions.
-    unsafe { pg_sys::EmitWarningsOnPlaceholders(c"hnsw".as_ptr()) }
 }

@@ -8,20 +8,22 @@
 //! When the pages exceed `maintenance_work_mem`, they are written out as they are and the remaining rows go through the
 //! ordinary insertion path.
 
+use super::heap::{HeapScan, report_progress, with_signals_blocked};
 use super::index::{Index, with_nodes};
-use super::insert::{heap_tid_of, level_of};
-use super::options;
+use super::insert::level_of;
+use super::memory::maintenance_work_mem;
 use crate::error;
 use crate::hnsw::Params;
 use crate::storage::{
     Error, HeapTid, InsertPlanner, Kind, META_BLOCK, MemoryPages, Meta, PAGE_SIZE, Page, PageKind, PageStore,
-    Row, insert,
+    Row, insert, link_unreachable,
 };
-use crate::types::Vector;
 use pgrx::PgSqlErrorCode::*;
-use pgrx::{PgLogLevel, PgMemoryContexts, pg_guard, pg_sys};
+use pgrx::{PgLogLevel, pg_sys};
+use std::ffi::CStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Rows that are handed to a thread at once.
 const BATCH_ROWS: usize = 64;
@@ -40,62 +42,44 @@ const PHASE_LOAD: i64 = 2;
 const PHASE_LINK: i64 = 3;
 const PHASE_WRITE: i64 = 4;
 
-#[pg_guard]
-pub unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut std::ffi::c_char {
-    let name = match phase {
-        PHASE_INITIALISE => c"initializing",
-        PHASE_LOAD => c"loading tuples",
-        PHASE_LINK => c"linking unreachable tuples",
-        PHASE_WRITE => c"writing pages",
-        _ => return std::ptr::null_mut(),
-    };
-    name.as_ptr().cast_mut()
+/// What a phase of the progress report is called.
+pub fn phase_name(phase: i64) -> Option<&'static CStr> {
+    match phase {
+        PHASE_INITIALISE => Some(c"initializing"),
+        PHASE_LOAD => Some(c"loading tuples"),
+        PHASE_LINK => Some(c"linking unreachable tuples"),
+        PHASE_WRITE => Some(c"writing pages"),
+        _ => None,
+    }
 }
 
-#[pg_guard]
-pub unsafe extern "C-unwind" fn ambuild(
-    heap: pg_sys::Relation,
-    index_relation: pg_sys::Relation,
-    info: *mut pg_sys::IndexInfo,
-) -> *mut pg_sys::IndexBuildResult {
-    // SAFETY: both relations are open, and the index is new and empty.
-    let (index, result) = unsafe {
-        let result: *mut pg_sys::IndexBuildResult = pg_sys::palloc0(size_of::<pg_sys::IndexBuildResult>()).cast();
-        (Index::new(index_relation), result)
-    };
-    let meta = check(&index);
+/// Rows of the table, and of the index.
+pub struct Counts {
+    pub heap_tuples: f64,
+    pub index_tuples: usize,
+}
+
+/// Builds a new index from the rows of its table.
+pub fn build(index: &Index, scan: HeapScan) -> Counts {
+    let meta = new_meta(index);
     let nodes = index.nodes(&meta);
-    let counts = with_nodes!(&nodes, kind => {
-        // SAFETY: as above.
-        let scan = unsafe { HeapScan::new(heap, index_relation, info) };
-        build(&index, &meta, kind, scan)
-    });
-    // SAFETY: allocated above.
-    unsafe {
-        (*result).heap_tuples = counts.heap_tuples;
-        (*result).index_tuples = counts.index_tuples as f64;
-    }
-    result
+    with_nodes!(&nodes, kind => build_with(index, &meta, kind, scan))
 }
 
 /// Writes the empty index that an unlogged one becomes after a crash.
-#[pg_guard]
-pub unsafe extern "C-unwind" fn ambuildempty(index_relation: pg_sys::Relation) {
-    // SAFETY: the relation is open.
-    let index = unsafe { Index::new(index_relation) };
+pub fn build_empty(index: &Index) {
     let mut page = Page::boxed(PageKind::Meta);
-    check(&index).write(&mut page);
+    new_meta(index).write(&mut page);
     index.pages.write_init_fork(&page);
 }
 
 /// The meta page of the index to be built; an ERROR if it cannot be.
-fn check(index: &Index) -> Meta {
+fn new_meta(index: &Index) -> Meta {
     let metric = index.metric();
     let Some(dimensions) = index.column_dimensions() else {
         error::raise_message(ERRCODE_INVALID_PARAMETER_VALUE, "column does not have dimensions");
     };
-    // SAFETY: the relation is open.
-    let params = unsafe { options::params(index.relation) };
+    let params = index.options();
     if params.ef_construction / 2 < params.m {
         error::raise_message(
             ERRCODE_INVALID_PARAMETER_VALUE,
@@ -105,109 +89,20 @@ fn check(index: &Index) -> Meta {
     Meta::new(metric, dimensions, params)
 }
 
-/// The scan of the table that feeds a build.
-struct HeapScan {
-    heap: pg_sys::Relation,
-    index: pg_sys::Relation,
-    info: *mut pg_sys::IndexInfo,
-    /// For de-toasted values; emptied with every row.
-    row_context: PgMemoryContexts,
-}
-
-impl HeapScan {
-    /// # Safety
-    /// The relations are open, and `info` belongs to the index.
-    unsafe fn new(heap: pg_sys::Relation, index: pg_sys::Relation, info: *mut pg_sys::IndexInfo) -> Self {
-        Self { heap, index, info, row_context: PgMemoryContexts::new("hnsw build row") }
-    }
-
-    /// Calls `row` for every row with a vector, and returns the number of rows of the table.
-    fn run(mut self, row: &mut dyn FnMut(Row<'_>)) -> f64 {
-        let mut call = Call { row, context: &mut self.row_context };
-        // SAFETY: the callback gets `call` back, which outlives the scan.
-        unsafe {
-            pg_sys::table_index_build_scan(
-                self.heap,
-                self.index,
-                self.info,
-                true,
-                true,
-                Some(for_each_row),
-                (&raw mut call).cast(),
-                std::ptr::null_mut(),
-            )
-        }
-    }
-
-    /// Rows the table is expected to have.
-    fn expected_rows(&self) -> f64 {
-        // SAFETY: an open relation has a pg_class row.
-        f64::from(unsafe { (*(*self.heap).rd_rel).reltuples }).max(0.0)
-    }
-
-    /// Threads that may help the leader.
-    fn helpers(&self) -> usize {
-        // SAFETY: settings, and the options of an open table, which are those of a heap.
-        unsafe {
-            let most = pg_sys::max_parallel_maintenance_workers.max(0) as usize;
-            let options = (*self.heap).rd_options.cast::<pg_sys::StdRdOptions>();
-            match options.as_ref().map_or(-1, |options| options.parallel_workers) {
-                workers if workers >= 0 => most.min(workers as usize),
-                _ => most,
-            }
-        }
-    }
-}
-
-struct Call<'a> {
-    row: &'a mut dyn FnMut(Row<'_>),
-    context: &'a mut PgMemoryContexts,
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn for_each_row(
-    _index: pg_sys::Relation,
-    tid: pg_sys::ItemPointer,
-    values: *mut pg_sys::Datum,
-    is_null: *mut bool,
-    _alive: bool,
-    state: *mut std::ffi::c_void,
-) {
-    // SAFETY: `state` is what `HeapScan::run` passed; one column; the values are valid during the call.
-    unsafe {
-        if *is_null {
-            return;
-        }
-        let Call { row, context } = &mut *state.cast::<Call<'_>>();
-        let (value, tid) = (*values, heap_tid_of(tid));
-        context.switch_to(|_| {
-            let vector = Vector::from_datum(value);
-            row(Row { vector: vector.elements(), tid });
-        });
-        context.reset();
-    }
-}
-
-/// Rows of the table, and of the index.
-struct Counts {
-    heap_tuples: f64,
-    index_tuples: usize,
-}
-
-fn build<K: Kind + Sync>(index: &Index, meta: &Meta, kind: &K, scan: HeapScan) -> Counts
+fn build_with<K: Kind + Sync>(index: &Index, meta: &Meta, kind: &K, scan: HeapScan) -> Counts
 where
     K::Own: Send,
 {
     report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_INITIALISE);
-    // SAFETY: a setting, read in the session's only thread.
-    let limit = (unsafe { pg_sys::maintenance_work_mem } as usize * 1024 / PAGE_SIZE).max(2) as u32;
+    let limit = (maintenance_work_mem() / PAGE_SIZE).max(2) as u32;
     let pages = MemoryPages::new(limit.saturating_add(HEADROOM_PAGES));
     index.expect(pages.change(&[META_BLOCK], |pages| {
         meta.write(pages[0]);
         Ok(Some(()))
     }));
     let params = index.params(meta);
-    let work = Work { pages: &pages, kind, params, limit, rows: AtomicUsize::new(0), problem: Mutex::new(None) };
+    let work =
+        Work { pages: &pages, kind, params, limit, rows: AtomicUsize::new(0), problem: Mutex::new(None) };
 
     report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
     report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, scan.expected_rows() as i64);
@@ -226,7 +121,10 @@ where
                     work.run(batch);
                 }
                 work.raise_problem(index);
-                report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, work.rows.load(Ordering::Relaxed) as i64);
+                report_progress(
+                    pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE,
+                    work.rows.load(Ordering::Relaxed) as i64,
+                );
             };
             let heap_tuples = scan.run(&mut |row| {
                 if rest.is_flushed {
@@ -274,35 +172,29 @@ where
     };
     work.raise_problem(index);
     if !rest.is_flushed {
+        report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LINK);
+        rest.link_unreachable(&pages);
         report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_WRITE);
         rest.write_out(&pages);
     }
-    report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, (work.rows.load(Ordering::Relaxed) + rest.rows) as i64);
+    report_progress(
+        pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE,
+        (work.rows.load(Ordering::Relaxed) + rest.rows) as i64,
+    );
     Counts { heap_tuples, index_tuples: work.rows.load(Ordering::Relaxed) + rest.rows }
 }
 
 /// A pool of threads which PostgreSQL's signals do not reach.
 fn pool_of(threads: usize) -> rayon::ThreadPool {
     let pool = with_signals_blocked(|| {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("hnsw build {i}")).build()
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("hnsw build {i}"))
+            .build()
     });
     pool.unwrap_or_else(|problem| {
         error::raise_message(ERRCODE_INSUFFICIENT_RESOURCES, format!("could not start threads: {problem}"))
     })
-}
-
-/// Runs `start` with all signals blocked, which the threads it starts inherit.
-fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
-    // SAFETY: the sets are initialised before they are used, and the mask is put back.
-    unsafe {
-        let mut all = std::mem::zeroed();
-        let mut before = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let result = start();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        result
-    }
 }
 
 /// Stops the threads when an error passes by.
@@ -394,7 +286,7 @@ struct Rest<'a, K> {
     rows: usize,
 }
 
-impl<K: Kind> Rest<'_, K> {
+impl<K: Kind + Sync> Rest<'_, K> {
     /// Goes on without private memory.
     fn flush(&mut self, work: &Work<'_, K>) {
         let rows = work.rows.load(Ordering::Relaxed);
@@ -407,6 +299,24 @@ impl<K: Kind> Rest<'_, K> {
         .report(PgLogLevel::NOTICE);
         self.write_out(work.pages);
         self.is_flushed = true;
+    }
+
+    /// Gives a way in to the nodes that insertions after them left without one.
+    fn link_unreachable(&self, pages: &MemoryPages) {
+        let linked = std::thread::scope(|scope| {
+            let _cancel = CancelOnPanic(pages);
+            // The work is a thread's, so that the leader can look out for interrupts.
+            let thread = with_signals_blocked(|| scope.spawn(|| link_unreachable(pages, self.kind)));
+            while !thread.is_finished() {
+                pgrx::check_for_interrupts!();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            thread.join()
+        });
+        match linked {
+            Ok(linked) => drop(self.index.expect(linked)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     }
 
     fn write_out(&self, pages: &MemoryPages) {
@@ -426,9 +336,4 @@ impl<K: Kind> Rest<'_, K> {
             self.rows += 1;
         }
     }
-}
-
-fn report_progress(parameter: u32, value: i64) {
-    // SAFETY: a parameter of CREATE INDEX's progress report.
-    unsafe { pg_sys::pgstat_progress_update_param(parameter as i32, value) }
 }

@@ -4,8 +4,10 @@ use crate::error;
 use crate::hnsw::Params;
 use crate::metric::Metric;
 use crate::quantizer::Frame;
-use crate::storage::{self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind};
-use crate::types::{Vector, metric_of_support};
+use crate::storage::{
+    self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind,
+};
+use crate::types::{check_expected, metric_of_support};
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -49,6 +51,32 @@ impl Index {
         Self { relation, pages: unsafe { Buffers::new(relation) } }
     }
 
+    /// Opens an index of this access method, calls `look`, and closes it. Rows cannot come or go meanwhile.
+    pub fn with_writers_kept_out<R>(index: pg_sys::Oid, look: impl FnOnce(&Index) -> R) -> R {
+        let lock = pg_sys::ShareLock as pg_sys::LOCKMODE;
+        // SAFETY: the table is locked before the index, as everybody does it. An error closes both; otherwise the locks stay
+        // until the transaction ends, and the index is open as long as `look` runs.
+        unsafe {
+            let heap = pg_sys::IndexGetRelation(index, true);
+            if heap != pg_sys::InvalidOid {
+                pg_sys::LockRelationOid(heap, lock);
+            }
+            let relation = pg_sys::relation_open(index, lock);
+            let class = &*(*relation).rd_rel;
+            let is_index = class.relkind as u8 == pg_sys::RELKIND_INDEX;
+            if !is_index || class.relam != access_method() {
+                let name = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy().into_owned();
+                error::raise(
+                    error::report(ERRCODE_WRONG_OBJECT_TYPE, format!("\"{name}\" is not an hnsw index"))
+                        .set_hint("A partitioned index has nothing to look into: name one of its partitions' indexes."),
+                );
+            }
+            let result = look(&Index::new(relation));
+            pg_sys::relation_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+            result
+        }
+    }
+
     pub fn name(&self) -> String {
         // SAFETY: an open relation has a pg_class row, and its name is NUL-terminated.
         let name = unsafe { CStr::from_ptr((*(*self.relation).rd_rel).relname.data.as_ptr()) };
@@ -68,7 +96,10 @@ impl Index {
             error::raise(
                 error::report(
                     ERRCODE_INVALID_OBJECT_DEFINITION,
-                    format!("operator class of index \"{}\" has a distance that hnsw does not know", self.name()),
+                    format!(
+                        "operator class of index \"{}\" has a distance that hnsw does not know",
+                        self.name()
+                    ),
                 )
                 .set_hint("Use one of the operator classes that come with the extension."),
             )
@@ -117,11 +148,15 @@ impl Index {
         nodes.unwrap_or_else(|| self.raise_not_readable(NotReadable::Foreign))
     }
 
+    /// The storage parameters as they are now.
+    pub fn options(&self) -> Params {
+        // SAFETY: the relation is open.
+        unsafe { super::options::params(self.relation) }
+    }
+
     /// The parameters for insertions: m is fixed when the index is built, ef_construction can be altered.
     pub fn params(&self, meta: &Meta) -> Params {
-        // SAFETY: the relation is open.
-        let options = unsafe { super::options::params(self.relation) };
-        Params { m: meta.m, ..options }
+        Params { m: meta.m, ..self.options() }
     }
 
     /// The value, or the error raised for the person.
@@ -133,14 +168,23 @@ impl Index {
     fn raise(&self, problem: storage::Error) -> ! {
         match problem {
             storage::Error::Corrupt { at, what } => error::raise(
-                error::report(ERRCODE_INDEX_CORRUPTED, format!("index \"{}\" is damaged: {what}", self.name()))
-                    .set_detail(format!("Block {}, item {}.", at.block, at.offset))
-                    .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
+                error::report(
+                    ERRCODE_INDEX_CORRUPTED,
+                    format!("index \"{}\" is damaged: {what}", self.name()),
+                )
+                .set_detail(format!("Block {}, item {}.", at.block, at.offset))
+                .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
             ),
             storage::Error::OutOfMemory => error::raise_message(ERRCODE_OUT_OF_MEMORY, "out of memory"),
             storage::Error::Cancelled => error::raise_message(ERRCODE_QUERY_CANCELED, "canceling statement"),
         }
     }
+}
+
+/// The access method `hnsw` of this database.
+fn access_method() -> pg_sys::Oid {
+    // SAFETY: a NUL-terminated string; the method exists where its functions do.
+    unsafe { pg_sys::get_index_am_oid(c"hnsw".as_ptr(), true) }
 }
 
 /// How many rotations a session keeps. One is made anew in microseconds, but every scan needs one.
@@ -166,8 +210,6 @@ fn frame(meta: &Meta) -> Option<Arc<Frame>> {
 }
 
 /// An ERROR unless the vector has as many dimensions as the index.
-pub fn check_dimensions(vector: &Vector<'_>, meta: &Meta) {
-    if vector.dimensions() != meta.dimensions {
-        crate::types::raise_different_dimensions(vector.dimensions(), meta.dimensions);
-    }
+pub fn check_dimensions(vector: &[f32], meta: &Meta) {
+    check_expected(meta.dimensions, vector.len());
 }

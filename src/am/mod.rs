@@ -3,10 +3,13 @@
 mod build;
 mod cost;
 mod handler;
-mod index;
+mod heap;
+pub(crate) mod index;
 mod insert;
+mod memory;
 mod options;
 mod scan;
 mod vacuum;
 
+pub(crate) use index::{Index, with_nodes};
 pub use options::define as define_options;

@@ -18,8 +18,10 @@ struct Options {
 
 static KIND: AtomicU32 = AtomicU32::new(0);
 
-/// Declares the storage parameters; called once, when the library is loaded.
+/// Declares the storage parameters, and that settings named `hnsw.` are ours, after they were declared. Called once, when the
+/// library is loaded.
 pub fn define() {
+    reserve_prefix();
     // SAFETY: NUL-terminated strings; called once per process.
     unsafe {
         let kind = pg_sys::add_reloption_kind();
@@ -27,10 +29,8 @@ pub fn define() {
         let lock = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
         let m = (c"m".as_ptr(), c"Max number of connections".as_ptr());
         pg_sys::add_int_reloption(kind, m.0, m.1, DEFAULT_M, 2, 100, lock);
-        let ef = (
-            c"ef_construction".as_ptr(),
-            c"Size of the dynamic candidate list for construction".as_ptr(),
-        );
+        let ef =
+            (c"ef_construction".as_ptr(), c"Size of the dynamic candidate list for construction".as_ptr());
         pg_sys::add_int_reloption(kind, ef.0, ef.1, DEFAULT_EF_CONSTRUCTION, 4, 1000, lock);
     }
 }
@@ -73,4 +73,16 @@ pub unsafe fn params(relation: pg_sys::Relation) -> Params {
     let (m, ef_construction) =
         options.map_or((DEFAULT_M, DEFAULT_EF_CONSTRUCTION), |options| (options.m, options.ef_construction));
     Params { m: m as usize, ef_construction: ef_construction as usize }
+}
+
+#[cfg(not(feature = "pg14"))]
+fn reserve_prefix() {
+    // SAFETY: a NUL-terminated string; called while the library is loaded, as the function wants.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"hnsw".as_ptr()) }
+}
+
+#[cfg(feature = "pg14")]
+fn reserve_prefix() {
+    // SAFETY: as in later versions.
+    unsafe { pg_sys::EmitWarningsOnPlaceholders(c"hnsw".as_ptr()) }
 }

@@ -241,8 +241,7 @@ impl Buffers {
         // SAFETY: the relation is open.
         unsafe {
             let relation = &*self.relation;
-            let is_permanent =
-                (*relation.rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT;
+            let is_permanent = (*relation.rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT;
             #[cfg(any(feature = "pg14", feature = "pg15"))]
             let first_file = relation.rd_firstRelfilenodeSubid;
             #[cfg(not(any(feature = "pg14", feature = "pg15")))]
@@ -364,9 +363,7 @@ impl PageStore for Buffers {
 
     fn blocks(&self) -> u32 {
         // SAFETY: the relation is open.
-        unsafe {
-            pg_sys::RelationGetNumberOfBlocksInFork(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM)
-        }
+        unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM) }
     }
 
     #[inline]

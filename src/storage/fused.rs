@@ -9,7 +9,7 @@ use super::tuples::change_tuple;
 use crate::hnsw::{Decision, Flags, Frontier, Newcomer};
 use crate::kernels;
 use crate::quantizer::{
-    Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Query, Sq8, sq8,
+    Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Neighbour, Query, Sq8, sq8,
 };
 use std::sync::Arc;
 
@@ -174,6 +174,28 @@ impl Kind for FusedKind {
         node.set_flags(&flags);
     }
 
+    fn stale_links(
+        &self,
+        node: Fused<'_>,
+        own_of: &mut dyn FnMut(IndexTid) -> Result<Option<OwnSq8>>,
+    ) -> Result<Vec<IndexTid>> {
+        let origin = self.own(node).decode();
+        let mut target = vec![0.0; origin.len()];
+        let mut encoder = self.encoder();
+        let mut code = vec![0; self.base.group_layout().lane_bytes()];
+        let mut stale = Vec::new();
+        for (slot, neighbour) in node.neighbours().enumerate() {
+            let Some(own) = own_of(neighbour)? else { continue };
+            own.borrow().decode(&mut target);
+            let fresh = encoder.encode(&target, &origin);
+            let factors = node.link(slot, &mut code);
+            if !is_alike(self.base.group_layout().bits(), fresh, Neighbour { code: &code, factors }) {
+                stale.push(neighbour);
+            }
+        }
+        Ok(stale)
+    }
+
     fn link_back<S: PageStore>(
         &self,
         store: &S,
@@ -182,15 +204,51 @@ impl Kind for FusedKind {
         to: IndexTid,
         new: &OwnSq8,
     ) -> Result<bool> {
+        let slots = self.layout(level).slots();
+        self.link(store, level, node, (to, new), |newcomer, flags, _| newcomer.decide(flags, slots))
+    }
+
+    fn insist<S: PageStore>(
+        &self,
+        store: &S,
+        level: u8,
+        node: IndexTid,
+        to: IndexTid,
+        new: &OwnSq8,
+        may_go: &dyn Fn(IndexTid) -> bool,
+    ) -> Result<bool> {
+        let slots = self.layout(level).slots();
+        self.link(store, level, node, (to, new), |newcomer, flags, neighbours| {
+            if neighbours.len() < slots {
+                return newcomer.decide(flags, slots);
+            }
+            newcomer.insist(flags, |slot| neighbours.get(slot).is_some_and(|&other| may_go(other)))
+        })
+    }
+}
+
+impl FusedKind {
+    /// Writes a link from `node` to the new node where `decide` says. True if it was written, or was there already.
+    fn link<S: PageStore>(
+        &self,
+        store: &S,
+        level: u8,
+        node: IndexTid,
+        (to, new): (IndexTid, &OwnSq8),
+        decide: impl Fn(Newcomer<'_>, Flags, &[IndexTid]) -> Decision,
+    ) -> Result<bool> {
         let layout = self.layout(level);
         let geometry = self.frame.geometry();
         let new_estimator = InsertEstimator::new(layout.group_layout(), geometry, new.borrow());
         let new_decoded = new.decode();
         let mut origin = vec![0.0; new_decoded.len()];
         let mut encoder = self.encoder();
+        let mut is_linked = false;
         let written = change_tuple(store, node, |tuple| {
             let Some(view) = self.view(level, tuple) else { return Ok(None) };
-            if view.header().is_dead() || view.neighbours().any(|neighbour| neighbour == to) {
+            let neighbours: Vec<IndexTid> = view.neighbours().collect();
+            is_linked = neighbours.contains(&to);
+            if view.header().is_dead() || is_linked {
                 return Ok(None);
             }
             let own = view.vector();
@@ -202,7 +260,7 @@ impl Kind for FusedKind {
                 between.extend_from_slice(&new_estimator.score(group.group, distance)[..group.len]);
             }
             let newcomer = Newcomer { distance, to_neighbours: &to_neighbours, between: &between };
-            let Decision::Write { slot, flags } = newcomer.decide(view.flags(), layout.slots()) else {
+            let Decision::Write { slot, flags } = decide(newcomer, view.flags(), &neighbours) else {
                 return Ok(None);
             };
             own.decode(&mut origin);
@@ -211,6 +269,17 @@ impl Kind for FusedKind {
             node.set_flags(&flags);
             Ok(Some(()))
         })?;
-        Ok(written.is_some())
+        Ok(written.is_some() || is_linked)
     }
+}
+
+/// Whether two codes can be of one vector, computed by different instruction sets, which round sums differently.
+fn is_alike(bits: Bits, one: Neighbour<'_>, other: Neighbour<'_>) -> bool {
+    let [a, b] = [one.factors.rescale, other.factors.rescale];
+    let pairs = one.code.iter().zip(other.code);
+    let differing = match bits {
+        Bits::Eight => pairs.filter(|(a, b)| a.abs_diff(**b) > 1).count(),
+        _ => pairs.map(|(a, b)| (a ^ b).count_ones() as usize).sum(),
+    };
+    (a - b).abs() <= 1e-3 * a.abs().max(b.abs()) && differing <= 2 + one.code.len() / 8
 }

@@ -73,6 +73,13 @@ pub trait Kind: Sized {
     /// Writes a node's own vector into a new tuple which has its header.
     fn set_own(&self, level: u8, tuple: &mut [u8], own: &Self::Own);
 
+    /// The neighbours whose codes in this node are not those of their vectors, as far as `own_of` knows these.
+    fn stale_links(
+        &self,
+        node: Self::View<'_>,
+        own_of: &mut dyn FnMut(IndexTid) -> Result<Option<Self::Own>>,
+    ) -> Result<Vec<IndexTid>>;
+
     /// Links `node` to the new node at `to`, if it is the better for it.
     ///
     /// True if the link was written, or was there already.
@@ -83,6 +90,20 @@ pub trait Kind: Sized {
         node: IndexTid,
         to: IndexTid,
         new: &Self::Own,
+    ) -> Result<bool>;
+
+    /// Links `node` to the node at `to` whether it is the better for it or not, so that a path leads there. A full node
+    /// gives up a link for which `may_go` says so, by preference the farthest of those that others hide.
+    ///
+    /// True if the link was written, or was there already; false if there is no link to give up.
+    fn insist<S: PageStore>(
+        &self,
+        store: &S,
+        level: u8,
+        node: IndexTid,
+        to: IndexTid,
+        new: &Self::Own,
+        may_go: &dyn Fn(IndexTid) -> bool,
     ) -> Result<bool>;
 }
 

@@ -8,7 +8,9 @@
 //! 8184 special area: what kind of page this is, and the mark by which tools know our pages
 //! ```
 //!
-//! Items are removed by closing the gap, so free space is never scattered. An item keeps its line pointer for life.
+//! Items are removed by closing the gap, so free space is never scattered. An item keeps its line pointer for life; line
+//! pointers behind the last item are given up, or a page that once held many small items would never again hold a large
+//! one.
 
 /// Size of a page. A server built with another block size is refused when the library is built against it.
 pub const PAGE_SIZE: usize = 8192;
@@ -162,6 +164,9 @@ impl Page {
                 self.put_line_pointer(other, pointer + gap as u32);
             }
         }
+        let last =
+            (1..=self.line_pointers()).rev().find(|&other| self.line_pointer(other) >> 15 & 3 != LP_UNUSED);
+        self.put(PD_LOWER, (HEADER_SIZE + LINE_POINTER_SIZE * usize::from(last.unwrap_or(0))) as u16);
     }
 
     /// The bytes of a page without items, between header and special area: where the meta page's content stands.
@@ -234,7 +239,12 @@ mod tests {
 
     #[test]
     fn the_largest_item_fits_an_empty_page() {
-        assert_eq!(Page::boxed(PageKind::Nodes).add_item(MAX_ITEM_SIZE), Some(1));
+        let mut page = Page::boxed(PageKind::Nodes);
+        assert_eq!(page.add_item(MAX_ITEM_SIZE), Some(1));
+        page.remove_item(1);
+        (0..50).for_each(|_| assert!(page.add_item(16).is_some()));
+        (1..=50).for_each(|offset| page.remove_item(offset));
+        assert_eq!(page.add_item(MAX_ITEM_SIZE), Some(1));
     }
 
     proptest! {

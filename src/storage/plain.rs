@@ -121,6 +121,14 @@ impl Kind for PlainKind {
         PlainMut { layout: self.layout(level), tuple }.set_links(links.iter().map(|link| link.to));
     }
 
+    fn stale_links(
+        &self,
+        _node: Plain<'_>,
+        _own_of: &mut dyn FnMut(IndexTid) -> Result<Option<Vec<f32>>>,
+    ) -> Result<Vec<IndexTid>> {
+        Ok(Vec::new())
+    }
+
     fn link_back<S: PageStore>(
         &self,
         store: &S,
@@ -172,5 +180,38 @@ impl Kind for PlainKind {
             }
         }
         Ok(false)
+    }
+
+    fn insist<S: PageStore>(
+        &self,
+        store: &S,
+        level: u8,
+        node: IndexTid,
+        to: IndexTid,
+        _new: &Vec<f32>,
+        may_go: &dyn Fn(IndexTid) -> bool,
+    ) -> Result<bool> {
+        let layout = self.layout(level);
+        let mut is_linked = false;
+        let written = change_tuple(store, node, |tuple| {
+            let Some(view) = self.view(level, tuple) else { return Ok(None) };
+            let mut neighbours: Vec<IndexTid> = view.neighbours().collect();
+            is_linked = neighbours.contains(&to);
+            if view.header().is_dead() || is_linked {
+                return Ok(None);
+            }
+            if neighbours.len() < layout.slots() {
+                neighbours.push(to);
+            } else {
+                // The values are elsewhere, but lists are written with the nearest first.
+                let Some(given_up) = neighbours.iter_mut().rev().find(|other| may_go(**other)) else {
+                    return Ok(None);
+                };
+                *given_up = to;
+            }
+            PlainMut { layout, tuple }.set_links(neighbours.into_iter());
+            Ok(Some(()))
+        })?;
+        Ok(written.is_some() || is_linked)
     }
 }

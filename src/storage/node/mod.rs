@@ -157,6 +157,10 @@ impl HeaderMut<'_> {
         before - kept
     }
 
+    pub fn heap_tid_count(&self) -> usize {
+        Header(self.0).heap_tid_count()
+    }
+
     pub fn set_dead(&mut self) {
         self.0[3] |= 1;
     }

@@ -1,0 +1,126 @@
+//! The table under an index: the scan that feeds a build, addresses of rows, progress.
+
+use crate::storage::{HeapTid, Row};
+use crate::types::Vector;
+use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
+
+/// A row's address from PostgreSQL's form of it.
+///
+/// # Safety
+/// `tid` points to a valid item pointer.
+pub unsafe fn heap_tid_of(tid: pg_sys::ItemPointer) -> HeapTid {
+    // SAFETY: passed on to the caller.
+    let pg_sys::ItemPointerData { ip_blkid, ip_posid } = unsafe { *tid };
+    HeapTid { block: u32::from(ip_blkid.bi_hi) << 16 | u32::from(ip_blkid.bi_lo), offset: ip_posid }
+}
+
+/// PostgreSQL's form of a row's address.
+pub fn item_pointer_of(tid: HeapTid) -> pg_sys::ItemPointerData {
+    pg_sys::ItemPointerData {
+        ip_blkid: pg_sys::BlockIdData { bi_hi: (tid.block >> 16) as u16, bi_lo: tid.block as u16 },
+        ip_posid: tid.offset,
+    }
+}
+
+/// The scan of the table that feeds a build.
+pub struct HeapScan {
+    heap: pg_sys::Relation,
+    index: pg_sys::Relation,
+    info: *mut pg_sys::IndexInfo,
+    /// For de-toasted values; emptied with every row.
+    row_context: PgMemoryContexts,
+}
+
+impl HeapScan {
+    /// # Safety
+    /// The relations are open, and `info` belongs to the index.
+    pub unsafe fn new(heap: pg_sys::Relation, index: pg_sys::Relation, info: *mut pg_sys::IndexInfo) -> Self {
+        Self { heap, index, info, row_context: PgMemoryContexts::new("hnsw build row") }
+    }
+
+    /// Calls `row` for every row with a vector, and returns the number of rows of the table.
+    pub fn run(mut self, row: &mut dyn FnMut(Row<'_>)) -> f64 {
+        let mut call = Call { row, context: &mut self.row_context };
+        // SAFETY: the callback gets `call` back, which outlives the scan.
+        unsafe {
+            pg_sys::table_index_build_scan(
+                self.heap,
+                self.index,
+                self.info,
+                true,
+                true,
+                Some(for_each_row),
+                (&raw mut call).cast(),
+                std::ptr::null_mut(),
+            )
+        }
+    }
+
+    /// Rows the table is expected to have.
+    pub fn expected_rows(&self) -> f64 {
+        // SAFETY: an open relation has a pg_class row.
+        f64::from(unsafe { (*(*self.heap).rd_rel).reltuples }).max(0.0)
+    }
+
+    /// Threads that may help the leader.
+    pub fn helpers(&self) -> usize {
+        // SAFETY: settings, and the options of an open table, which are those of a heap.
+        unsafe {
+            let most = pg_sys::max_parallel_maintenance_workers.max(0) as usize;
+            let options = (*self.heap).rd_options.cast::<pg_sys::StdRdOptions>();
+            match options.as_ref().map_or(-1, |options| options.parallel_workers) {
+                workers if workers >= 0 => most.min(workers as usize),
+                _ => most,
+            }
+        }
+    }
+}
+
+struct Call<'a> {
+    row: &'a mut dyn FnMut(Row<'_>),
+    context: &'a mut PgMemoryContexts,
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn for_each_row(
+    _index: pg_sys::Relation,
+    tid: pg_sys::ItemPointer,
+    values: *mut pg_sys::Datum,
+    is_null: *mut bool,
+    _alive: bool,
+    state: *mut std::ffi::c_void,
+) {
+    // SAFETY: `state` is what `HeapScan::run` passed; one column; the values are valid during the call.
+    unsafe {
+        if *is_null {
+            return;
+        }
+        let Call { row, context } = &mut *state.cast::<Call<'_>>();
+        let (value, tid) = (*values, heap_tid_of(tid));
+        context.switch_to(|_| {
+            let vector = Vector::from_datum(value);
+            row(Row { vector: vector.elements(), tid });
+        });
+        context.reset();
+    }
+}
+
+/// Runs `start` with all signals blocked, which the threads it starts inherit.
+pub fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
+    // SAFETY: the sets are initialised before they are used, and the mask is put back.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        let mut before = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let result = start();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        result
+    }
+}
+
+/// Reports the progress of CREATE INDEX.
+pub fn report_progress(parameter: u32, value: i64) {
+    // SAFETY: a parameter of CREATE INDEX's progress report.
+    unsafe { pg_sys::pgstat_progress_update_param(parameter as i32, value) }
+}

@@ -1,0 +1,159 @@
+//! New links for tuples that have lost some, or to which no path leads.
+
+use super::graph::{LinkTo, Reader};
+use super::kind::{Kind, NewLink, View};
+use super::meta::{META_BLOCK, Meta};
+use super::store::{Error, PageStore, Result};
+use super::tid::IndexTid;
+use super::tuples::{change_tuple, read_tuple};
+use super::writer::InsertPlanner;
+use crate::hnsw::{Params, Repair};
+
+/// How often a rewrite of a list starts again because somebody else changed the list meanwhile.
+const ATTEMPTS: usize = 100;
+
+/// A tuple whose links are to be seen to, copied from its page.
+pub struct Patient<Own> {
+    pub tid: IndexTid,
+    pub level: u8,
+    pub own: Own,
+    /// Its links when it was copied.
+    pub links: Vec<IndexTid>,
+}
+
+impl<Own> Patient<Own> {
+    /// Copies what is needed of a tuple.
+    pub fn of<'a, K: Kind<Own = Own>>(kind: &K, tid: IndexTid, tuple: K::View<'a>) -> Self {
+        let links = tuple.neighbours().collect();
+        Self { tid, level: tuple.header().level(), own: kind.own(tuple), links }
+    }
+}
+
+/// Gives tuples new links. Keeps its working memory from one to the next.
+pub struct Mender<'a, S, K: Kind> {
+    pub store: &'a S,
+    pub kind: &'a K,
+    params: Params,
+    slots: [usize; 2],
+    planner: InsertPlanner<K>,
+}
+
+impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
+    pub fn new(store: &'a S, kind: &'a K) -> Result<Self> {
+        let meta = Meta::expect(&*store.read(META_BLOCK)?)?;
+        let params = Params { m: meta.m, ef_construction: meta.ef_construction };
+        let slots = [meta.base_slots, meta.upper_slots];
+        Ok(Self { store, kind, params, slots, planner: InsertPlanner::<K>::new() })
+    }
+
+    /// Replaces a tuple's links to dead tuples, which are marked as dead, by others to the nearest nodes and back.
+    pub fn repair(&mut self, patient: &Patient<K::Own>) -> Result<()> {
+        let Patient { tid, level, own, .. } = patient;
+        let mut reader = self.reader(patient);
+        let plan = self.planner.repair(&mut reader, self.params, *tid, *level, self.slots_of(*level))?;
+        let Some(Repair { mut kept, added }) = plan else { return Ok(()) };
+        let added_to: Vec<IndexTid> = added.iter().map(|link| link.id).collect();
+        kept.extend(added);
+        kept.sort_by_key(|link| link.is_filler);
+        let links: Vec<_> = kept.iter().map(|link| (link.id, &link.payload.own, link.is_filler)).collect();
+        if self.rewrite(patient, &links)? {
+            for to in added_to {
+                self.store.check_interrupts()?;
+                self.kind.link_back(self.store, *level, to, *tid, own)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the nodes nearest to a tuple's on its level, as for an insertion, and links one of them to it, so that a path
+    /// leads to it. False if that cannot be done.
+    ///
+    /// No other node loses its last path by that: a link is given up only to a node to which the tuple itself is linked.
+    pub fn link_from_nearest(&mut self, patient: &Patient<K::Own>) -> Result<bool> {
+        let Patient { tid, level, own, links } = patient;
+        let mut reader = self.reader(patient);
+        let mut plan = self.planner.insert(&mut reader, self.params, *level)?;
+        let mut nearest = plan.levels.pop().unwrap_or_default();
+        nearest.retain(|link| link.id != *tid);
+        nearest.sort_by(|one, other| one.distance.total_cmp(&other.distance));
+        for link in &nearest {
+            let is_linked_to = |other| links.contains(&other);
+            if self.kind.insist(self.store, *level, link.id, *tid, own, &is_linked_to)? {
+                return Ok(true);
+            }
+        }
+        // It has no link in common with them: it gets links to them, which are among each other's neighbours.
+        let found: Vec<_> = nearest.iter().map(|link| (link.id, &link.payload.own, link.is_filler)).collect();
+        if !self.rewrite(patient, &found)? {
+            return Ok(false);
+        }
+        for link in &nearest {
+            let is_found = |other: IndexTid| nearest.iter().any(|link| link.id == other);
+            if self.kind.insist(self.store, *level, link.id, *tid, own, &is_found)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn reader(&self, patient: &Patient<K::Own>) -> Reader<'a, S, K, LinkTo<K::Own>> {
+        let query = self.kind.query_of(&patient.own);
+        Reader::new(self.store, self.kind, query, LinkTo { own: patient.own.clone() })
+    }
+
+    fn slots_of(&self, level: u8) -> usize {
+        self.slots[usize::from(level > 0)]
+    }
+
+    /// Writes a tuple's links in one change; false if the tuple is gone.
+    ///
+    /// Links that others added since it was copied are kept, in place of the last of the new ones if need be.
+    fn rewrite(&self, patient: &Patient<K::Own>, links: &[(IndexTid, &K::Own, bool)]) -> Result<bool> {
+        let Patient { tid, level, own, links: copied } = patient;
+        let mut expected = copied.clone();
+        let mut late: Vec<(IndexTid, K::Own)> = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let room = self.slots_of(*level).saturating_sub(late.len());
+            let new_link = |(to, own, is_filler)| NewLink { to, own, is_filler };
+            let late_links = late.iter().map(|(to, own)| (*to, own, false));
+            let all: Vec<_> = late_links.chain(links.iter().copied().take(room)).map(new_link).collect();
+            let mut found = None;
+            let written = change_tuple(self.store, *tid, |tuple| {
+                found = None;
+                let Some(view) = self.kind.view(*level, tuple).filter(|view| !view.header().is_dead()) else {
+                    return Ok(None);
+                };
+                if !view.neighbours().eq(expected.iter().copied()) {
+                    found = Some(view.neighbours().collect::<Vec<_>>());
+                    return Ok(None);
+                }
+                self.kind.set_links(*level, tuple, own, &all);
+                Ok(Some(()))
+            })?;
+            match (written, found) {
+                (Some(()), _) => return Ok(true),
+                (None, None) => return Ok(false),
+                (None, Some(found)) => {
+                    late.clear();
+                    for &to in &found {
+                        let is_known = copied.contains(&to) || links.iter().any(|link| link.0 == to);
+                        if !is_known && let Some(own) = self.fetch(to, *level)? {
+                            late.push((to, own));
+                        }
+                    }
+                    expected = found;
+                }
+            }
+        }
+        Err(Error::Corrupt { at: *tid, what: "a node's links change all the time" })
+    }
+
+    /// The vector of a live node.
+    fn fetch(&self, tid: IndexTid, level: u8) -> Result<Option<K::Own>> {
+        let own = read_tuple(self.store, tid, &mut Vec::new(), |tuple| {
+            let view = self.kind.view(level, tuple).filter(|view| !view.header().is_dead());
+            Ok(view.map(|view| self.kind.own(view)))
+        })?;
+        Ok(own.flatten())
+    }
+}
