@@ -241,7 +241,7 @@ impl PageStore for Failing<'_> {
         self.pages.read(block)
     }
 
-    fn prefetch(&self, _block: u32) {}
+    fn prefetch(&self, _tid: IndexTid) {}
 
     fn change<R>(
         &self,
