@@ -1,5 +1,7 @@
 //! Tests that call the library from within a server: what neither unit tests nor SQL scripts reach.
 
+#![allow(clippy::expect_used)] // tests
+
 #[pgrx::pg_schema]
 mod tests {
     use crate::metric::Metric;
