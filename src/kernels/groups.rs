@@ -74,7 +74,14 @@ impl<'a> Group<'a> {
     /// The planes of codes of `words` words, each as rows of one word per lane, with the plane's number.
     #[inline(always)]
     pub(super) fn planes(&self, words: usize) -> impl Iterator<Item = (usize, &'a [u8])> {
-        self.codes.chunks_exact(words * self.lanes * 8).enumerate()
+        // Not `chunks_exact`, which divides.
+        let (mut rest, size) = (self.codes, words * self.lanes * 8);
+        let mut next = move || {
+            let (plane, others) = rest.split_at_checked(size)?;
+            rest = others;
+            Some(plane)
+        };
+        (0..).map_while(move |p| Some((p, next()?)))
     }
 }
 
