@@ -183,17 +183,19 @@ pub fn pack_planes_u8(codes: &[u8], planes: &mut [[u64; 8]]) {
     }
 }
 
-/// Asks the CPU to bring `bytes` into its first cache, where that can be asked for; nothing depends on it.
+/// Asks the CPU to bring `bytes` into its second cache, where that can be asked for; nothing depends on it.
+///
+/// Not into the first: a core waits for a handful of lines at once on behalf of that one, and a node is more than that.
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         /// Of a line of the cache.
         const LINE: usize = 64;
         for at in (0..bytes.len()).step_by(LINE) {
             // SAFETY: a prefetch reads nothing, whatever the address; SSE is part of every x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at).cast()) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
