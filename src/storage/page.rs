@@ -187,16 +187,27 @@ impl Page {
         self.put(PD_LOWER, (HEADER_SIZE + content.len()) as u16);
     }
 
+    /// Where a line pointer stands in the page; within the page for any offset.
+    pub fn line_pointer_position(offset: u16) -> usize {
+        (HEADER_SIZE + LINE_POINTER_SIZE * usize::from(offset.saturating_sub(1)))
+            .min(SPECIAL - LINE_POINTER_SIZE)
+    }
+
+    /// Start and length of the item that a line pointer refers to, if there is one within the page.
+    #[inline]
+    pub fn extent_of(pointer: u32) -> Option<(usize, usize)> {
+        let (start, state, length) =
+            ((pointer & 0x7fff) as usize, pointer >> 15 & 3, (pointer >> 17) as usize);
+        (state == LP_NORMAL && start >= HEADER_SIZE && start + length <= SPECIAL).then_some((start, length))
+    }
+
     /// Start and length of an item that lies within the page.
     #[inline]
     fn extent(&self, offset: u16) -> Option<(usize, usize)> {
         if offset == 0 || offset > self.line_pointers() {
             return None;
         }
-        let pointer = self.line_pointer(offset);
-        let (start, state, length) =
-            ((pointer & 0x7fff) as usize, pointer >> 15 & 3, (pointer >> 17) as usize);
-        (state == LP_NORMAL && start >= HEADER_SIZE && start + length <= SPECIAL).then_some((start, length))
+        Self::extent_of(self.line_pointer(offset))
     }
 
     fn unused_line_pointer(&self) -> Option<u16> {
