@@ -183,7 +183,9 @@ pub fn pack_planes_u8(codes: &[u8], planes: &mut [[u64; 8]]) {
     }
 }
 
-/// Asks the CPU to bring `bytes` into its first cache, where that can be asked for; nothing depends on it.
+/// Asks the CPU to bring `bytes` into its second cache, where that can be asked for; nothing depends on it.
+///
+/// Not into the first: a core waits for a handful of lines at once on behalf of that one, and a node is more than that.
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
     prefetch_range(bytes.as_ptr(), bytes.len());
@@ -194,12 +196,12 @@ pub fn prefetch(bytes: &[u8]) {
 pub fn prefetch_range(start: *const u8, length: usize) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         /// Of a line of the cache.
         const LINE: usize = 64;
         for at in (0..length).step_by(LINE) {
             // SAFETY: a prefetch reads nothing, whatever the address; SSE is part of every x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at).cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(at).cast()) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
