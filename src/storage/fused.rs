@@ -159,14 +159,20 @@ impl Kind for FusedKind {
     }
 
     fn set_links(&self, level: u8, tuple: &mut [u8], own: &OwnSq8, links: &[NewLink<'_, OwnSq8>]) {
+        FusedMut { layout: self.layout(level), tuple: &mut *tuple }.clear_links();
+        self.add_links(level, tuple, own, links);
+    }
+
+    fn add_links(&self, level: u8, tuple: &mut [u8], own: &OwnSq8, links: &[NewLink<'_, OwnSq8>]) {
         let layout = self.layout(level);
-        let mut node = FusedMut { layout, tuple };
-        node.clear_links();
+        let Some(view) = self.view(level, tuple) else { return };
+        let (present, mut flags) = (view.neighbours().collect::<Vec<_>>(), view.flags());
         let origin = own.decode();
         let mut target = vec![0.0; origin.len()];
         let mut encoder = self.encoder();
-        let mut flags = Flags::default();
-        for (slot, link) in links.iter().take(layout.slots()).enumerate() {
+        let mut node = FusedMut { layout, tuple };
+        let added = links.iter().filter(|link| !present.contains(&link.to));
+        for (slot, link) in (present.len()..layout.slots()).zip(added) {
             link.own.borrow().decode(&mut target);
             node.set_link(slot, link.to, encoder.encode(&target, &origin));
             flags.set(slot, link.is_filler);
@@ -203,9 +209,11 @@ impl Kind for FusedKind {
         node: IndexTid,
         to: IndexTid,
         new: &OwnSq8,
-    ) -> Result<bool> {
+    ) -> Result<Option<IndexTid>> {
         let slots = self.layout(level).slots();
-        self.link(store, level, node, (to, new), |newcomer, flags, _| newcomer.decide(flags, slots))
+        let linked =
+            self.link(store, level, node, (to, new), |newcomer, flags, _| newcomer.decide(flags, slots))?;
+        Ok(linked.and_then(|linked| linked.in_place_of))
     }
 
     fn insist<S: PageStore>(
@@ -218,17 +226,23 @@ impl Kind for FusedKind {
         may_go: &dyn Fn(IndexTid) -> bool,
     ) -> Result<bool> {
         let slots = self.layout(level).slots();
-        self.link(store, level, node, (to, new), |newcomer, flags, neighbours| {
+        let linked = self.link(store, level, node, (to, new), |newcomer, flags, neighbours| {
             if neighbours.len() < slots {
                 return newcomer.decide(flags, slots);
             }
             newcomer.insist(flags, |slot| neighbours.get(slot).is_some_and(|&other| may_go(other)))
-        })
+        })?;
+        Ok(linked.is_some())
     }
 }
 
+/// A link that was written, or was there already.
+struct Linked {
+    in_place_of: Option<IndexTid>,
+}
+
 impl FusedKind {
-    /// Writes a link from `node` to the new node where `decide` says. True if it was written, or was there already.
+    /// Writes a link from `node` to the new node where `decide` says.
     fn link<S: PageStore>(
         &self,
         store: &S,
@@ -236,19 +250,19 @@ impl FusedKind {
         node: IndexTid,
         (to, new): (IndexTid, &OwnSq8),
         decide: impl Fn(Newcomer<'_>, Flags, &[IndexTid]) -> Decision,
-    ) -> Result<bool> {
+    ) -> Result<Option<Linked>> {
         let layout = self.layout(level);
         let geometry = self.frame.geometry();
         let new_estimator = InsertEstimator::new(layout.group_layout(), geometry, new.borrow());
         let new_decoded = new.decode();
         let mut origin = vec![0.0; new_decoded.len()];
         let mut encoder = self.encoder();
-        let mut is_linked = false;
+        let mut linked = None;
         let written = change_tuple(store, node, |tuple| {
             let Some(view) = self.view(level, tuple) else { return Ok(None) };
             let neighbours: Vec<IndexTid> = view.neighbours().collect();
-            is_linked = neighbours.contains(&to);
-            if view.header().is_dead() || is_linked {
+            linked = neighbours.contains(&to).then_some(Linked { in_place_of: None });
+            if view.header().is_dead() || linked.is_some() {
                 return Ok(None);
             }
             let own = view.vector();
@@ -267,9 +281,9 @@ impl FusedKind {
             let mut node = FusedMut { layout, tuple };
             node.set_link(slot, to, encoder.encode(&new_decoded, &origin));
             node.set_flags(&flags);
-            Ok(Some(()))
+            Ok(Some(Linked { in_place_of: neighbours.get(slot).copied() }))
         })?;
-        Ok(written.is_some() || is_linked)
+        Ok(written.or(linked))
     }
 }
 

@@ -159,3 +159,16 @@ impl<S: PageStore, K: Kind> Linkable for Reader<'_, S, K, LinkTo<K::Own>> {
         }
     }
 }
+
+/// A tuple's own vector, copied; `None` if its node is dead or gone.
+pub fn fetch_own<S: PageStore, K: Kind>(
+    store: &S,
+    kind: &K,
+    level: u8,
+    tid: IndexTid,
+) -> Result<Option<K::Own>> {
+    let own = read_tuple(store, tid, &mut Vec::new(), |tuple| {
+        Ok(kind.view(level, tuple).filter(|node| !node.header().is_dead()).map(|node| kind.own(node)))
+    })?;
+    Ok(own.flatten())
+}

@@ -80,9 +80,12 @@ pub trait Kind: Sized {
         own_of: &mut dyn FnMut(IndexTid) -> Result<Option<Self::Own>>,
     ) -> Result<Vec<IndexTid>>;
 
-    /// Links `node` to the new node at `to`, if it is the better for it.
-    ///
-    /// True if the link was written, or was there already.
+    /// Adds links to those a tuple has, as far as there are free slots and it does not have them yet. They give way
+    /// before the others.
+    fn add_links(&self, level: u8, tuple: &mut [u8], own: &Self::Own, links: &[NewLink<'_, Self::Own>]);
+
+    /// Links `node` to the new node at `to`, if it is the better for it, and returns the neighbour that it gave up for
+    /// it, if it had no free slot.
     fn link_back<S: PageStore>(
         &self,
         store: &S,
@@ -90,7 +93,7 @@ pub trait Kind: Sized {
         node: IndexTid,
         to: IndexTid,
         new: &Self::Own,
-    ) -> Result<bool>;
+    ) -> Result<Option<IndexTid>>;
 
     /// Links `node` to the node at `to` whether it is the better for it or not, so that a path leads there. A full node
     /// gives up a link for which `may_go` says so, by preference the farthest of those that others hide.

@@ -1,6 +1,6 @@
 //! New links for tuples that have lost some, or to which no path leads.
 
-use super::graph::{LinkTo, Reader};
+use super::graph::{LinkTo, Reader, fetch_own};
 use super::kind::{Kind, NewLink, View};
 use super::meta::{META_BLOCK, Meta};
 use super::store::{Error, PageStore, Result};
@@ -108,7 +108,11 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         })?;
         let mut nearest: Option<(f32, IndexTid, K::Own)> = None;
         for neighbour in neighbours.flatten().unwrap_or_default() {
-            let Some(other) = self.fetch(neighbour, *level)?.filter(|_| neighbour != *tid) else { continue };
+            let Some(other) =
+                fetch_own(self.store, self.kind, *level, neighbour)?.filter(|_| neighbour != *tid)
+            else {
+                continue;
+            };
             let distance = self.kind.between(own, &other);
             if nearest.as_ref().is_none_or(|nearest| distance < nearest.0) {
                 nearest = Some((distance, neighbour, other));
@@ -158,7 +162,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
                     late.clear();
                     for &to in &found {
                         let is_known = copied.contains(&to) || links.iter().any(|link| link.0 == to);
-                        if !is_known && let Some(own) = self.fetch(to, *level)? {
+                        if !is_known && let Some(own) = fetch_own(self.store, self.kind, *level, to)? {
                             late.push((to, own));
                         }
                     }
@@ -167,14 +171,5 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
             }
         }
         Err(Error::Corrupt { at: *tid, what: "a node's links change all the time" })
-    }
-
-    /// The vector of a live node.
-    fn fetch(&self, tid: IndexTid, level: u8) -> Result<Option<K::Own>> {
-        let own = read_tuple(self.store, tid, &mut Vec::new(), |tuple| {
-            let view = self.kind.view(level, tuple).filter(|view| !view.header().is_dead());
-            Ok(view.map(|view| self.kind.own(view)))
-        })?;
-        Ok(own.flatten())
     }
 }

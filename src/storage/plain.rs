@@ -1,5 +1,6 @@
 //! Plain nodes at work: exact distances, one read per neighbour.
 
+use super::graph::fetch_own;
 use super::kind::{Kind, NewLink};
 use super::meta::{Meta, NodeKind};
 use super::node::plain::{Layout, Plain, PlainMut};
@@ -30,14 +31,6 @@ impl PlainKind {
 
     fn layout(&self, level: u8) -> &Layout {
         if level == 0 { &self.base } else { &self.upper }
-    }
-
-    /// A node's own value; `None` if there is no such node any longer.
-    fn fetch<S: PageStore>(&self, store: &S, level: u8, tid: IndexTid) -> Result<Option<Vec<f32>>> {
-        let value = read_tuple(store, tid, &mut Vec::new(), |tuple| {
-            Ok(self.view(level, tuple).filter(|node| !node.header().is_dead()).map(|node| self.own(node)))
-        })?;
-        Ok(value.flatten())
     }
 }
 
@@ -121,6 +114,16 @@ impl Kind for PlainKind {
         PlainMut { layout: self.layout(level), tuple }.set_links(links.iter().map(|link| link.to));
     }
 
+    fn add_links(&self, level: u8, tuple: &mut [u8], _own: &Vec<f32>, links: &[NewLink<'_, Vec<f32>>]) {
+        let layout = self.layout(level);
+        let Some(view) = self.view(level, tuple) else { return };
+        let mut neighbours: Vec<IndexTid> = view.neighbours().collect();
+        let added: Vec<IndexTid> =
+            links.iter().map(|link| link.to).filter(|to| !neighbours.contains(to)).collect();
+        neighbours.extend(added);
+        PlainMut { layout, tuple }.set_links(neighbours.into_iter());
+    }
+
     fn stale_links(
         &self,
         _node: Plain<'_>,
@@ -136,17 +139,18 @@ impl Kind for PlainKind {
         node: IndexTid,
         to: IndexTid,
         new: &Vec<f32>,
-    ) -> Result<bool> {
+    ) -> Result<Option<IndexTid>> {
         let layout = self.layout(level);
         for _ in 0..ATTEMPTS {
             let seen = read_tuple(store, node, &mut Vec::new(), |tuple| {
                 let view = self.view(level, tuple).filter(|view| !view.header().is_dead());
                 Ok(view.map(|view| (self.own(view), view.neighbours().collect::<Vec<_>>())))
             })?;
-            let Some(Some((own, neighbours))) = seen else { return Ok(false) };
+            let Some(Some((own, neighbours))) = seen else { return Ok(None) };
             if neighbours.contains(&to) {
-                return Ok(true);
+                return Ok(None);
             }
+            let mut in_place_of = None;
             let mut after = neighbours.clone();
             if neighbours.len() < layout.slots() {
                 after.push(to);
@@ -154,7 +158,7 @@ impl Kind for PlainKind {
                 // A neighbour that is gone gives way first; otherwise the heuristic chooses, the new node among them.
                 let mut values = Vec::with_capacity(neighbours.len() + 1);
                 for &neighbour in &neighbours {
-                    values.push(self.fetch(store, level, neighbour)?);
+                    values.push(fetch_own(store, self, level, neighbour)?);
                 }
                 let gone = values.iter().position(Option::is_none);
                 let mut values: Vec<Vec<f32>> = values.into_iter().flatten().collect();
@@ -163,8 +167,10 @@ impl Kind for PlainKind {
                 let given_up =
                     gone.or_else(|| give_up(&distances, |a, b| self.between(&values[a], &values[b])));
                 match given_up {
-                    Some(slot) if slot < neighbours.len() => after[slot] = to,
-                    _ => return Ok(false),
+                    Some(slot) if slot < neighbours.len() => {
+                        in_place_of = Some(std::mem::replace(&mut after[slot], to));
+                    }
+                    _ => return Ok(None),
                 }
             }
             let written = change_tuple(store, node, |tuple| {
@@ -176,10 +182,10 @@ impl Kind for PlainKind {
                 Ok(Some(()))
             })?;
             if written.is_some() {
-                return Ok(true);
+                return Ok(in_place_of);
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     fn insist<S: PageStore>(

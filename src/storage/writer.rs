@@ -1,7 +1,7 @@
 //! Changing the graph: carries out what `hnsw` planned, one change after the other, each of which leaves a sound graph.
 
-use super::graph::{Candidate, LinkTo, Reader};
-use super::kind::{Kind, NewLink, Row};
+use super::graph::{Candidate, LinkTo, Reader, fetch_own};
+use super::kind::{Kind, NewLink, Row, View};
 use super::meta::{META_BLOCK, Meta};
 use super::node::HeaderMut;
 use super::store::{PageStore, Result};
@@ -112,13 +112,54 @@ fn add_node<S: PageStore, K: Kind>(
         })?);
     }
     for ((level, links), &tuple) in levels.iter().enumerate().zip(&tuples) {
+        let mut given_up = Vec::new();
         for link in links {
             store.check_interrupts()?;
-            kind.link_back(store, level as u8, link.id, tuple, own)?;
+            match kind.link_back(store, level as u8, link.id, tuple, own)? {
+                Some(neighbour) if !given_up.contains(&neighbour) => given_up.push(neighbour),
+                _ => (),
+            }
+        }
+        if level == 0 {
+            take_over(store, kind, tuple, own, &given_up)?;
         }
     }
     let level = tuples.len().saturating_sub(1) as u8;
     Ok(EntryPoint { id: tuples.last().copied().unwrap_or(IndexTid::NONE), level })
+}
+
+/// Links a new node to those which its neighbours gave up for it, as far as it has free slots: the way from there to them
+/// now leads through it.
+///
+/// Most of a new node's slots are free, as it is linked to m nodes only. Laboratory, 60,000 rows, m = 16, recall@10 at
+/// ef 40/100/200 and nodes without a way in, means of several builds:
+///
+/// | | text 384, cosine | Fashion-MNIST 784, L2 |
+/// |---|---|---|
+/// | without | .963/.987/.994 - 0.3 | .9933/.9980/.9990 - 252 |
+/// | **with** | .969/.988/.995 - 0 | .9944/.9985/.9993 - 6.5 |
+/// | instead, as many further fillers | .962/.986/.993 - 3.2 | |
+///
+/// It costs the build an eighth more time.
+fn take_over<S: PageStore, K: Kind>(
+    store: &S,
+    kind: &K,
+    node: IndexTid,
+    own: &K::Own,
+    given_up: &[IndexTid],
+) -> Result<()> {
+    let mut others = Vec::with_capacity(given_up.len());
+    for &other in given_up {
+        others.extend(fetch_own(store, kind, 0, other)?.map(|own| (other, own)));
+    }
+    let links: Vec<_> = others.iter().map(|(to, own)| NewLink { to: *to, own, is_filler: true }).collect();
+    if !links.is_empty() {
+        change_tuple(store, node, |tuple| {
+            let is_live = kind.view(0, tuple).is_some_and(|view| !view.header().is_dead());
+            Ok(is_live.then(|| kind.add_links(0, tuple, own, &links)))
+        })?;
+    }
+    Ok(())
 }
 
 fn new_link<Own>(link: &Link<IndexTid, Candidate<Own>>) -> NewLink<'_, Own> {
