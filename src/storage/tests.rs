@@ -40,6 +40,21 @@ fn what_is_inserted_by_many_at_once_is_sound_and_found() {
 }
 
 #[test]
+fn who_is_given_up_for_a_new_node_is_linked_to_it_instead() {
+    for (metric, dimensions) in SHAPES {
+        let bed = Bed::new(metric, PARAMS, clustered(2000, dimensions, 15).0);
+        with_kind!(bed.meta, kind => {
+            let mut planner = planner_for(kind);
+            (0..bed.rows.len()).for_each(|row| bed.insert(kind, &mut planner, row));
+            let report = check(&bed.pages, kind, 20).expect("a readable index");
+            // Without that, 12.8 and 27 at the most.
+            assert!(report.average_degree() > 13.0, "{metric:?} {dimensions}: {}", report.average_degree());
+            assert!(report.statistics.unreachable < 5, "{metric:?}: {}", report.statistics.unreachable);
+        });
+    }
+}
+
+#[test]
 fn a_vacuumed_graph_is_as_good_as_a_new_one() {
     let beds = SHAPES.map(|(metric, dimensions)| (metric, clustered(1200, dimensions, 2)));
     let text = (Metric::Cosine, embeddings(1500));

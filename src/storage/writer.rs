@@ -121,7 +121,7 @@ fn add_node<S: PageStore, K: Kind>(
                 _ => (),
             }
         }
-        if level == 77 {
+        if level == 0 {
             take_over(store, kind, tuple, own, &given_up)?;
         }
     }
