@@ -29,3 +29,18 @@ CREATE OPERATOR CLASS vector_l1_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 l1_distance(vector, vector);
+
+-- Looking into an index
+
+CREATE FUNCTION hnsw_check(index regclass, OUT severity text, OUT block bigint, OUT "offset" integer, OUT problem text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'hnsw_check_wrapper' LANGUAGE C STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION hnsw_check(regclass) IS 'what is wrong with an hnsw index; no row if it is sound';
+REVOKE ALL ON FUNCTION hnsw_check(regclass) FROM PUBLIC;
+
+CREATE FUNCTION hnsw_statistics(index regclass, OUT pages bigint, OUT live_rows bigint, OUT unreachable_rows bigint,
+		OUT tuples_per_level bigint[], OUT dead_tuples bigint, OUT average_links float8, OUT free_bytes bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'hnsw_statistics_wrapper' LANGUAGE C STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION hnsw_statistics(regclass) IS 'what an hnsw index consists of';
+REVOKE ALL ON FUNCTION hnsw_statistics(regclass) FROM PUBLIC;

@@ -8,13 +8,14 @@ pub mod storage;
 
 mod am;
 mod error;
+mod inspect;
 mod settings;
 mod types;
 
 pgrx::pg_module_magic!(name, version);
 
 pgrx::extension_sql_file!("../sql/vector.sql", bootstrap);
-pgrx::extension_sql_file!("../sql/hnsw.sql", requires = ["vector.sql"]);
+pgrx::extension_sql_file!("../sql/hnsw.sql", requires = ["vector"]);
 
 /// Called by PostgreSQL when it loads the library.
 #[pgrx::pg_guard]

@@ -1,5 +1,7 @@
 //! Fences that no compiler watches: which folders may know PostgreSQL, and which files may hold `unsafe`.
 
+#![allow(clippy::expect_used)] // a test
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -56,7 +56,10 @@ pub unsafe extern "C-unwind" fn amcostestimate(
         let heap_pages = f64::from((*info.rel).pages);
         let arithmetic =
             visits * (pg_sys::cpu_index_tuple_cost + OPERATORS_PER_VISIT * pg_sys::cpu_operator_cost);
-        let mut reading = visited_pages * random_page_cost;
+        // The larger the part of the index that is read, the more pages lie side by side: bitmap scans are charged so.
+        let part = (visited_pages / f64::from(info.pages).max(1.0)).sqrt();
+        let page_cost = random_page_cost - (random_page_cost - seq_page_cost) * part;
+        let mut reading = visited_pages * page_cost;
         if visited_pages > heap_pages && ratio < 0.5 {
             // A sequential scan's estimate leaves out the vectors that are stored out of line. It would win against the index
             // for no other reason, so the index is not charged for more than the table's own pages either.

@@ -7,7 +7,7 @@ use crate::quantizer::Frame;
 use crate::storage::{
     self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind,
 };
-use crate::types::metric_of_support;
+use crate::types::{check_expected, metric_of_support};
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -49,6 +49,32 @@ impl Index {
     pub unsafe fn new(relation: pg_sys::Relation) -> Self {
         // SAFETY: passed on to the caller.
         Self { relation, pages: unsafe { Buffers::new(relation) } }
+    }
+
+    /// Opens an index of this access method, calls `look`, and closes it. Rows cannot come or go meanwhile.
+    pub fn with_writers_kept_out<R>(index: pg_sys::Oid, look: impl FnOnce(&Index) -> R) -> R {
+        let lock = pg_sys::ShareLock as pg_sys::LOCKMODE;
+        // SAFETY: the table is locked before the index, as everybody does it. An error closes both; otherwise the locks stay
+        // until the transaction ends, and the index is open as long as `look` runs.
+        unsafe {
+            let heap = pg_sys::IndexGetRelation(index, true);
+            if heap != pg_sys::InvalidOid {
+                pg_sys::LockRelationOid(heap, lock);
+            }
+            let relation = pg_sys::relation_open(index, lock);
+            let class = &*(*relation).rd_rel;
+            let is_index = class.relkind as u8 == pg_sys::RELKIND_INDEX;
+            if !is_index || class.relam != access_method() {
+                let name = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy().into_owned();
+                error::raise(
+                    error::report(ERRCODE_WRONG_OBJECT_TYPE, format!("\"{name}\" is not an hnsw index"))
+                        .set_hint("A partitioned index has nothing to look into: name one of its partitions' indexes."),
+                );
+            }
+            let result = look(&Index::new(relation));
+            pg_sys::relation_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+            result
+        }
     }
 
     pub fn name(&self) -> String {
@@ -155,6 +181,12 @@ impl Index {
     }
 }
 
+/// The access method `hnsw` of this database.
+fn access_method() -> pg_sys::Oid {
+    // SAFETY: a NUL-terminated string; the method exists where its functions do.
+    unsafe { pg_sys::get_index_am_oid(c"hnsw".as_ptr(), true) }
+}
+
 /// How many rotations a session keeps. One is made anew in microseconds, but every scan needs one.
 const KEPT_FRAMES: usize = 8;
 
@@ -179,7 +211,5 @@ fn frame(meta: &Meta) -> Option<Arc<Frame>> {
 
 /// An ERROR unless the vector has as many dimensions as the index.
 pub fn check_dimensions(vector: &[f32], meta: &Meta) {
-    if vector.len() != meta.dimensions {
-        crate::types::raise_different_dimensions(vector.len(), meta.dimensions);
-    }
+    check_expected(meta.dimensions, vector.len());
 }

@@ -4,11 +4,12 @@ mod build;
 mod cost;
 mod handler;
 mod heap;
-mod index;
+pub(crate) mod index;
 mod insert;
 mod memory;
 mod options;
 mod scan;
 mod vacuum;
 
+pub(crate) use index::{Index, with_nodes};
 pub use options::define as define_options;

@@ -7,6 +7,7 @@
 use super::index::{Index, Nodes, check_dimensions, with_nodes};
 use super::memory::work_mem;
 use crate::hnsw::{Limits, Mode, Search};
+use crate::quantizer::Measured;
 use crate::settings::{self, IterativeScan};
 use crate::storage::{Found, HeapTid, IndexTid, Kind, Meta, Reader, Scan};
 use std::collections::VecDeque;
@@ -29,8 +30,12 @@ struct Begun {
     search: Search<IndexTid, Found>,
     /// The query is NULL, and so are all distances.
     is_null: bool,
+    /// Found, but held back until the next batch.
+    held: Vec<Found>,
     /// The largest lower bound handed out: what `strict_order` may not fall behind.
     reached: f64,
+    /// The largest upper bound handed out: up to it, PostgreSQL may hold rows back to put them into order.
+    highest: f64,
 }
 
 /// A row to hand out.
@@ -82,16 +87,23 @@ impl State {
         let is_null = query.is_none();
         let query = match query {
             Some(vector) => {
-                if meta.entry_point.is_some() {
-                    check_dimensions(vector, &meta);
-                }
+                check_dimensions(vector, &meta);
                 vector.to_vec()
             }
             None => vec![0.0; meta.dimensions],
         };
         let nodes = self.index.nodes(&meta);
         let search = self.spare.take().unwrap_or_default();
-        let mut begun = Begun { meta, nodes, query, search, is_null, reached: f64::NEG_INFINITY };
+        let mut begun = Begun {
+            meta,
+            nodes,
+            query,
+            search,
+            is_null,
+            held: Vec::new(),
+            reached: f64::NEG_INFINITY,
+            highest: f64::NEG_INFINITY,
+        };
         if begun.meta.entry_point.is_some() {
             let ef = settings::EF_SEARCH.get() as usize;
             let mode = match settings::ITERATIVE_SCAN.get() {
@@ -102,7 +114,7 @@ impl State {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
                 self.index.expect(begun.search.begin(&mut reader, ef, mode));
             });
-            begun.hand_out(&mut self.rows);
+            begun.hand_out(&mut self.rows, mode == Mode::Once);
         }
         self.search = Some(begun);
     }
@@ -122,34 +134,39 @@ impl State {
             let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
             self.index.expect(begun.search.resume(&mut reader, ef, limits))
         });
-        if more {
-            begun.hand_out(&mut self.rows);
+        let has_rows = more || !begun.held.is_empty();
+        if has_rows {
+            begun.hand_out(&mut self.rows, !more);
         }
-        more
+        has_rows
     }
 }
 
 impl Begun {
-    /// Moves the rows of a batch into `rows`, in the order of their lower bounds.
-    fn hand_out(&mut self, rows: &mut VecDeque<Row>) {
-        let mut found: Vec<Found> =
-            std::iter::from_fn(|| self.search.next_hit()).map(|hit| hit.payload).collect();
+    /// Moves rows of a batch into `rows`, in the order of their lower bounds.
+    ///
+    /// In strict order the farther half waits for the next batch, if there may be one: it can hold nearer rows, and what
+    /// comes too late to be handed out in order is lost, as with pgvector.
+    fn hand_out(&mut self, rows: &mut VecDeque<Row>, is_last: bool) {
+        let is_strict = settings::ITERATIVE_SCAN.get() == IterativeScan::strict_order;
+        let mut found = std::mem::take(&mut self.held);
+        found.extend(std::iter::from_fn(|| self.search.next_hit()).map(|hit| hit.payload));
         found.sort_by(|one, other| one.measured.lower.total_cmp(&other.measured.lower));
-        if settings::ITERATIVE_SCAN.get() == IterativeScan::strict_order {
-            // What comes too late to be handed out in order is lost, as with pgvector.
+        if is_strict {
             found.retain(|found| found.measured.lower >= self.reached);
+            if !is_last {
+                self.held = found.split_off(found.len().div_ceil(2));
+            }
         }
-        let mut highest_before = f64::NEG_INFINITY;
         for (index, here) in found.iter().enumerate() {
-            let next_lower = found.get(index + 1).map_or(f64::INFINITY, |next| next.measured.lower);
-            let is_apart = highest_before <= here.measured.lower && here.measured.upper <= next_lower;
-            let is_exact = here.measured.lower == here.measured.upper;
-            // The last row of a batch may still meet one of the next batch.
-            let is_null = self.is_null;
-            let recheck = !(is_null || is_exact || (is_apart && index + 1 < found.len()));
-            rows.extend(here.rows().map(|tid| Row { tid, lower: here.measured.lower, recheck, is_null }));
-            highest_before = highest_before.max(here.measured.upper);
-            self.reached = self.reached.max(here.measured.lower);
+            let Measured { lower, upper, .. } = here.measured;
+            // What comes after the last row is not known yet.
+            let next_lower = found.get(index + 1).map_or(f64::NEG_INFINITY, |next| next.measured.lower);
+            let is_apart = self.highest <= lower && upper <= next_lower;
+            let recheck = !(self.is_null || lower == upper || is_apart);
+            rows.extend(here.rows().map(|tid| Row { tid, lower, recheck, is_null: self.is_null }));
+            self.highest = self.highest.max(upper);
+            self.reached = self.reached.max(lower);
         }
     }
 }

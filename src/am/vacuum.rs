@@ -19,14 +19,14 @@ pub fn bulk_delete(index: &Index, is_dead: &mut dyn FnMut(HeapTid) -> bool) -> S
 
 fn bulk_delete_from<K: Kind>(index: &Index, kind: &K, is_dead: &mut dyn FnMut(HeapTid) -> bool) -> Stats {
     let pages = &index.pages;
-    let removed = index.expect(remove_rows(pages, kind, is_dead));
+    let mut removed = index.expect(remove_rows(pages, kind, is_dead));
     let (rows_left, rows_removed) = (removed.rows_left, removed.rows_removed);
     let mut barrier = || {
         pages.wait_for_insertions();
         Ok(())
     };
     let mut freed = |block, free| pages.record_free_space(block, free);
-    let cleaned = index.expect(clean_up(pages, kind, removed, &mut barrier, &mut freed));
+    let cleaned = index.expect(clean_up(pages, kind, &mut removed, &mut barrier, &mut freed));
     if cleaned.removed > 0 {
         pages.update_free_space_map();
     }

@@ -190,6 +190,29 @@ pub fn pack_planes_u8(codes: &[u8], planes: &mut [u64]) {
     pack_planes(codes, 8, planes);
 }
 
+/// Asks the CPU to bring `bytes` into its first cache, where that can be asked for; nothing depends on it.
+#[inline]
+pub fn prefetch(bytes: &[u8]) {
+    prefetch_range(bytes.as_ptr(), bytes.len());
+}
+
+/// [`prefetch`] of `length` bytes that may not be looked at: nothing is read from them.
+#[inline]
+pub fn prefetch_range(start: *const u8, length: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        /// Of a line of the cache.
+        const LINE: usize = 64;
+        for at in (0..length).step_by(LINE) {
+            // SAFETY: a prefetch reads nothing, whatever the address; SSE is part of every x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at).cast()) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (start, length);
+}
+
 /// The 64-byte blocks of each code plane of a group, with the plane's number.
 #[inline(always)]
 fn group_planes(group: &[u8], words: usize, bits: usize) -> impl Iterator<Item = (usize, &[[u8; 64]])> {

@@ -6,6 +6,8 @@
 
 use super::page::{PAGE_SIZE, Page, PageKind};
 use super::store::{MAX_CHANGED_PAGES, PageStore, Result};
+use super::tid::IndexTid;
+use crate::kernels;
 use pgrx::pg_sys;
 use std::ops::Deref;
 
@@ -310,9 +312,20 @@ impl PageStore for Buffers {
         Ok(SharedPage(Locked::new(self.relation, block, pg_sys::BUFFER_LOCK_SHARE)))
     }
 
-    fn prefetch(&self, block: u32) {
-        // SAFETY: the relation is open; a block that does not exist is not read.
-        unsafe { pg_sys::PrefetchBuffer(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM, block) };
+    fn prefetch(&self, tid: IndexTid) {
+        // SAFETY: the relation is open; a block that does not exist is not read. The buffer is not pinned, so its page may be
+        // another one's by now: what is there is only taken for a place to prefetch, within the buffer.
+        unsafe {
+            let result = pg_sys::PrefetchBuffer(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM, tid.block);
+            if result.recent_buffer > 0 {
+                let page =
+                    pg_sys::BufferBlocks.add((result.recent_buffer as usize - 1) * PAGE_SIZE).cast::<u8>();
+                let pointer = page.add(Page::line_pointer_position(tid.offset)).cast::<u32>().read_volatile();
+                if let Some((start, length)) = Page::extent_of(pointer) {
+                    kernels::prefetch_range(page.add(start), length);
+                }
+            }
+        };
     }
 
     fn change<R>(

@@ -9,7 +9,7 @@ use super::tuples::change_tuple;
 use crate::hnsw::{Decision, Flags, Frontier, Newcomer};
 use crate::kernels;
 use crate::quantizer::{
-    Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Query, Sq8, sq8,
+    Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Neighbour, Query, Sq8, sq8,
 };
 use std::sync::Arc;
 
@@ -174,6 +174,28 @@ impl Kind for FusedKind {
         node.set_flags(&flags);
     }
 
+    fn stale_links(
+        &self,
+        node: Fused<'_>,
+        own_of: &mut dyn FnMut(IndexTid) -> Result<Option<OwnSq8>>,
+    ) -> Result<Vec<IndexTid>> {
+        let origin = self.own(node).decode();
+        let mut target = vec![0.0; origin.len()];
+        let mut encoder = self.encoder();
+        let mut code = vec![0; self.base.group_layout().lane_bytes()];
+        let mut stale = Vec::new();
+        for (slot, neighbour) in node.neighbours().enumerate() {
+            let Some(own) = own_of(neighbour)? else { continue };
+            own.borrow().decode(&mut target);
+            let fresh = encoder.encode(&target, &origin);
+            let factors = node.link(slot, &mut code);
+            if !is_alike(self.base.group_layout().bits(), fresh, Neighbour { code: &code, factors }) {
+                stale.push(neighbour);
+            }
+        }
+        Ok(stale)
+    }
+
     fn link_back<S: PageStore>(
         &self,
         store: &S,
@@ -249,4 +271,15 @@ impl FusedKind {
         })?;
         Ok(written.is_some() || is_linked)
     }
+}
+
+/// Whether two codes can be of one vector, computed by different instruction sets, which round sums differently.
+fn is_alike(bits: Bits, one: Neighbour<'_>, other: Neighbour<'_>) -> bool {
+    let [a, b] = [one.factors.rescale, other.factors.rescale];
+    let pairs = one.code.iter().zip(other.code);
+    let differing = match bits {
+        Bits::Eight => pairs.filter(|(a, b)| a.abs_diff(**b) > 1).count(),
+        _ => pairs.map(|(a, b)| (a ^ b).count_ones() as usize).sum(),
+    };
+    (a - b).abs() <= 1e-3 * a.abs().max(b.abs()) && differing <= 2 + one.code.len() / 8
 }

@@ -112,6 +112,10 @@ impl<S: PageStore, K: Kind, P: Purpose<K>> Graph for Reader<'_, S, K, P> {
         let Self { store, kind, query, purpose, scratch, unscored } = self;
         unscored.clear();
         let level = frontier.level();
+        let next = frontier.upcoming().next();
+        if let Some(next) = next {
+            store.prefetch(next);
+        }
         let visit = read_tuple(*store, id, scratch, |tuple| {
             let Some(node) = kind.view(level, tuple) else { return Ok(None) };
             let (distance, payload) = purpose.look(kind, query, node);
@@ -129,8 +133,10 @@ impl<S: PageStore, K: Kind, P: Purpose<K>> Graph for Reader<'_, S, K, P> {
                 frontier.offer_distance(neighbour, distance);
             }
         }
-        if let Some(next) = frontier.upcoming().next() {
-            store.prefetch(next.block);
+        if let Some(nearer) = frontier.upcoming().next()
+            && Some(nearer) != next
+        {
+            store.prefetch(nearer);
         }
         Ok(visit.flatten())
     }

@@ -73,6 +73,13 @@ pub trait Kind: Sized {
     /// Writes a node's own vector into a new tuple which has its header.
     fn set_own(&self, level: u8, tuple: &mut [u8], own: &Self::Own);
 
+    /// The neighbours whose codes in this node are not those of their vectors, as far as `own_of` knows these.
+    fn stale_links(
+        &self,
+        node: Self::View<'_>,
+        own_of: &mut dyn FnMut(IndexTid) -> Result<Option<Self::Own>>,
+    ) -> Result<Vec<IndexTid>>;
+
     /// Links `node` to the new node at `to`, if it is the better for it.
     ///
     /// True if the link was written, or was there already.

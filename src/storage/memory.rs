@@ -3,13 +3,17 @@
 use super::page::{Page, PageKind};
 use super::store::{Error, PageStore, Result};
 use super::tid::IndexTid;
-use std::collections::BTreeMap;
+use crate::kernels;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 /// Pages per allocation.
 const CHUNK: usize = 256;
+
+/// Room that is not worth remembering.
+const SMALLEST_TUPLE: usize = 64;
 
 type Chunk = Box<[RwLock<Box<Page>>]>;
 
@@ -22,6 +26,8 @@ pub struct MemoryPages {
     limit: u32,
     /// For each item size, pages with room for another such item. A thread takes one out while it fills it.
     open: Mutex<BTreeMap<usize, Vec<u32>>>,
+    /// Pages where nodes were removed, by their free bytes.
+    freed: Mutex<BTreeSet<(usize, u32)>>,
     cancelled: AtomicBool,
 }
 
@@ -34,6 +40,7 @@ impl MemoryPages {
             used: AtomicU32::new(0),
             limit: limit.max(1),
             open: Mutex::new(BTreeMap::new()),
+            freed: Mutex::new(BTreeSet::new()),
             cancelled: AtomicBool::new(false),
         };
         let _ = store.extend(PageKind::Meta);
@@ -50,6 +57,19 @@ impl MemoryPages {
         self.blocks() as usize * size_of::<Page>()
     }
 
+    /// Says that nodes were removed from a page, which has so many free bytes now.
+    pub fn reuse(&self, block: u32, free: usize) {
+        self.freed_pages().insert((free, block));
+    }
+
+    /// A page where nodes were removed, with room for an item of `length` bytes, as far as is known.
+    fn page_to_reuse(&self, length: usize) -> Option<u32> {
+        let mut freed = self.freed_pages();
+        let fitting = freed.range((length, 0)..).next().copied()?;
+        freed.remove(&fitting);
+        Some(fitting.1)
+    }
+
     fn extend(&self, kind: PageKind) -> Result<u32> {
         let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
             (used < self.limit).then_some(used + 1)
@@ -62,6 +82,10 @@ impl MemoryPages {
 
     fn open_pages(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<u32>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn freed_pages(&self) -> MutexGuard<'_, BTreeSet<(usize, u32)>> {
+        self.freed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self, block: u32) -> Result<&RwLock<Box<Page>>> {
@@ -98,7 +122,15 @@ impl PageStore for MemoryPages {
         Ok(MemoryPage(self.lock(block)?.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    fn prefetch(&self, _block: u32) {}
+    #[inline]
+    fn prefetch(&self, tid: IndexTid) {
+        if let Ok(lock) = self.lock(tid.block)
+            && let Ok(page) = lock.try_read()
+            && let Some(item) = page.item(tid.offset)
+        {
+            kernels::prefetch(item);
+        }
+    }
 
     fn change<R>(
         &self,
@@ -114,16 +146,29 @@ impl PageStore for MemoryPages {
     }
 
     fn place<R>(&self, length: usize, fill: impl FnOnce(u32, &mut Page) -> Result<R>) -> Result<R> {
-        let block = match self.open_pages().get_mut(&length).and_then(Vec::pop) {
-            Some(block) => block,
-            None => self.extend(PageKind::Nodes)?,
+        let mut was_freed = false;
+        let (block, mut page) = loop {
+            let open = self.open_pages().get_mut(&length).and_then(Vec::pop);
+            let Some(block) = open.or_else(|| {
+                was_freed = true;
+                self.page_to_reuse(length)
+            }) else {
+                let block = self.extend(PageKind::Nodes)?;
+                break (block, self.write(block)?);
+            };
+            let page = self.write(block)?;
+            // A page can be known twice, and have been filled by who knew it first.
+            if page.has_room(length) {
+                break (block, page);
+            }
         };
-        let mut page = self.write(block)?;
         let result = fill(block, &mut page)?;
-        let has_room = page.has_room(length);
+        let (has_room, free) = (page.has_room(length), page.free_space());
         drop(page);
         if has_room {
             self.open_pages().entry(length).or_default().push(block);
+        } else if was_freed && free >= SMALLEST_TUPLE {
+            self.freed_pages().insert((free, block));
         }
         Ok(result)
     }

@@ -46,11 +46,6 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         Ok(Self { store, kind, params, slots, planner: InsertPlanner::<K>::new() })
     }
 
-    /// How many links a new node gets.
-    pub fn m(&self) -> usize {
-        self.params.m
-    }
-
     /// Replaces a tuple's links to dead tuples, which are marked as dead, by others to the nearest nodes and back.
     pub fn repair(&mut self, patient: &Patient<K::Own>) -> Result<()> {
         let Patient { tid, level, own, .. } = patient;
@@ -82,12 +77,8 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         nearest.retain(|link| link.id != *tid);
         nearest.sort_by(|one, other| one.distance.total_cmp(&other.distance));
         for link in &nearest {
-            if self.kind.link_back(self.store, *level, link.id, *tid, own)? {
-                return Ok(true);
-            }
-        }
-        for link in &nearest {
-            if self.kind.insist(self.store, *level, link.id, *tid, own, &|other| links.contains(&other))? {
+            let is_linked_to = |other| links.contains(&other);
+            if self.kind.insist(self.store, *level, link.id, *tid, own, &is_linked_to)? {
                 return Ok(true);
             }
         }

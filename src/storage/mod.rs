@@ -4,6 +4,7 @@
 //! Everything but `buffers` is pure: the same code fills shared buffers and a build's private memory.
 
 mod buffers;
+mod check;
 mod fused;
 mod graph;
 mod items;
@@ -16,12 +17,17 @@ mod page;
 mod plain;
 mod reach;
 mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod tid;
 mod tuples;
 mod vacuum;
 mod writer;
 
 pub use buffers::Buffers;
+pub use check::{Finding, Report, Severity, Statistics, check};
 pub use fused::FusedKind;
 pub use graph::{Found, Reader, Scan};
 pub use kind::{Kind, Row, View};

@@ -8,7 +8,9 @@
 //! 8184 special area: what kind of page this is, and the mark by which tools know our pages
 //! ```
 //!
-//! Items are removed by closing the gap, so free space is never scattered. An item keeps its line pointer for life.
+//! Items are removed by closing the gap, so free space is never scattered. An item keeps its line pointer for life; line
+//! pointers behind the last item are given up, or a page that once held many small items would never again hold a large
+//! one.
 
 /// Size of a page. A server built with another block size is refused when the library is built against it.
 pub const PAGE_SIZE: usize = 8192;
@@ -162,6 +164,9 @@ impl Page {
                 self.put_line_pointer(other, pointer + gap as u32);
             }
         }
+        let last =
+            (1..=self.line_pointers()).rev().find(|&other| self.line_pointer(other) >> 15 & 3 != LP_UNUSED);
+        self.put(PD_LOWER, (HEADER_SIZE + LINE_POINTER_SIZE * usize::from(last.unwrap_or(0))) as u16);
     }
 
     /// The bytes of a page without items, between header and special area: where the meta page's content stands.
@@ -176,16 +181,27 @@ impl Page {
         self.put(PD_LOWER, (HEADER_SIZE + content.len()) as u16);
     }
 
+    /// Where a line pointer stands in the page; within the page for any offset.
+    pub fn line_pointer_position(offset: u16) -> usize {
+        (HEADER_SIZE + LINE_POINTER_SIZE * usize::from(offset.saturating_sub(1)))
+            .min(SPECIAL - LINE_POINTER_SIZE)
+    }
+
+    /// Start and length of the item that a line pointer refers to, if there is one within the page.
+    #[inline]
+    pub fn extent_of(pointer: u32) -> Option<(usize, usize)> {
+        let (start, state, length) =
+            ((pointer & 0x7fff) as usize, pointer >> 15 & 3, (pointer >> 17) as usize);
+        (state == LP_NORMAL && start >= HEADER_SIZE && start + length <= SPECIAL).then_some((start, length))
+    }
+
     /// Start and length of an item that lies within the page.
     #[inline]
     fn extent(&self, offset: u16) -> Option<(usize, usize)> {
         if offset == 0 || offset > self.line_pointers() {
             return None;
         }
-        let pointer = self.line_pointer(offset);
-        let (start, state, length) =
-            ((pointer & 0x7fff) as usize, pointer >> 15 & 3, (pointer >> 17) as usize);
-        (state == LP_NORMAL && start >= HEADER_SIZE && start + length <= SPECIAL).then_some((start, length))
+        Self::extent_of(self.line_pointer(offset))
     }
 
     fn unused_line_pointer(&self) -> Option<u16> {
@@ -234,7 +250,12 @@ mod tests {
 
     #[test]
     fn the_largest_item_fits_an_empty_page() {
-        assert_eq!(Page::boxed(PageKind::Nodes).add_item(MAX_ITEM_SIZE), Some(1));
+        let mut page = Page::boxed(PageKind::Nodes);
+        assert_eq!(page.add_item(MAX_ITEM_SIZE), Some(1));
+        page.remove_item(1);
+        (0..50).for_each(|_| assert!(page.add_item(16).is_some()));
+        (1..=50).for_each(|offset| page.remove_item(offset));
+        assert_eq!(page.add_item(MAX_ITEM_SIZE), Some(1));
     }
 
     proptest! {

@@ -121,6 +121,14 @@ impl Kind for PlainKind {
         PlainMut { layout: self.layout(level), tuple }.set_links(links.iter().map(|link| link.to));
     }
 
+    fn stale_links(
+        &self,
+        _node: Plain<'_>,
+        _own_of: &mut dyn FnMut(IndexTid) -> Result<Option<Vec<f32>>>,
+    ) -> Result<Vec<IndexTid>> {
+        Ok(Vec::new())
+    }
+
     fn link_back<S: PageStore>(
         &self,
         store: &S,

@@ -28,8 +28,8 @@ pub trait PageStore {
     /// larger than a page, which are read while its first page is held.
     fn read(&self, block: u32) -> Result<Self::ReadGuard<'_>>;
 
-    /// Says that the page will be read soon.
-    fn prefetch(&self, block: u32);
+    /// Says that an item will be read soon. Locks nothing that somebody might wait for, and may do nothing.
+    fn prefetch(&self, tid: IndexTid);
 
     /// Locks up to [`MAX_CHANGED_PAGES`] distinct pages exclusively, in the order given, and hands them to `change`. If it
     /// returns `Some`, what it did to all of them becomes visible and durable at once; otherwise nothing happened.

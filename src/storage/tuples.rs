@@ -113,26 +113,6 @@ pub fn add_tuple<S: PageStore>(
     })
 }
 
-/// Removes a tuple and its pieces. The caller has made sure that nothing refers to it.
-pub fn remove_tuple<S: PageStore>(store: &S, tid: IndexTid) -> Result<()> {
-    let mut pieces = Vec::new();
-    store.change(&[tid.block], |pages| {
-        let Some(first) = pages[0].item(tid.offset) else { return Ok(None) };
-        if let Pieces::Some(further) = pieces_of(first) {
-            pieces = further;
-        }
-        pages[0].remove_item(tid.offset);
-        Ok(Some(()))
-    })?;
-    for piece in pieces {
-        store.change(&[piece.block], |pages| {
-            let is_piece = pages[0].item(piece.offset).is_some_and(|item| item.first() == Some(&PIECE));
-            Ok(is_piece.then(|| pages[0].remove_item(piece.offset)))
-        })?;
-    }
-    Ok(())
-}
-
 enum Pieces {
     NoNode,
     None,

@@ -254,7 +254,7 @@ impl Removed {
 pub fn clean_up<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
-    mut removed: Removed,
+    removed: &mut Removed,
     barrier: &mut dyn FnMut() -> Result<()>,
     freed: &mut dyn FnMut(u32, usize),
 ) -> Result<Cleaned> {
@@ -264,16 +264,16 @@ pub fn clean_up<S: PageStore, K: Kind>(
     }
     let mut mender = Mender::new(store, kind)?;
     barrier()?;
-    settle_entry_point(store, &removed)?;
+    settle_entry_point(store, removed)?;
     for _ in 0..SWEEPS {
         // Insertions that still knew the dead entry point may have put nodes above the new one.
         barrier()?;
-        let repaired = repair(&mut mender, &mut removed)?;
-        settle_entry_point(store, &removed)?;
+        let repaired = repair(&mut mender, removed)?;
+        settle_entry_point(store, removed)?;
         cleaned.repaired += repaired;
         if repaired == 0 {
             cleaned.linked = link_others(&mut mender, &removed.items)?;
-            cleaned.removed = free(store, kind, &removed, freed)?;
+            cleaned.removed = free(store, kind, removed, freed)?;
             return Ok(cleaned);
         }
     }

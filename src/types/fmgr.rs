@@ -92,14 +92,8 @@ unsafe fn elements<'a>(datum: pg_sys::Datum) -> &'a [f32] {
 /// Asks for the memory before `start`: a heap page fills from its end, so a scan finds its next row there.
 #[inline(always)]
 fn prefetch_before(start: *const u8, size: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for distance in (64..=(size + 64).min(2048)).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch is a hint which no address makes fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_sub(distance).cast()) }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (start, size);
+    let length = (size + 64).min(2048);
+    kernels::prefetch_range(start.wrapping_sub(length), length);
 }
 
 #[cold]

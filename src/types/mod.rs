@@ -13,4 +13,4 @@ mod vector;
 
 pub use fmgr::metric_of_support;
 pub use varlena::{Vector, attribute_typmod};
-pub use vector::raise_different_dimensions;
+pub use vector::check_expected;

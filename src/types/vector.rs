@@ -31,7 +31,7 @@ fn check_typmod(dimensions: usize, typmod: i32) {
 }
 
 /// An ERROR unless `actual` is the expected number of dimensions.
-pub(super) fn check_expected(expected: usize, actual: usize) {
+pub fn check_expected(expected: usize, actual: usize) {
     if expected != actual {
         raise_message(ERRCODE_DATA_EXCEPTION, format!("expected {expected} dimensions, not {actual}"));
     }
@@ -39,7 +39,7 @@ pub(super) fn check_expected(expected: usize, actual: usize) {
 
 /// The error of a function of two vectors.
 #[cold]
-pub fn raise_different_dimensions(a: usize, b: usize) -> ! {
+pub(super) fn raise_different_dimensions(a: usize, b: usize) -> ! {
     raise_message(ERRCODE_DATA_EXCEPTION, format!("different vector dimensions {a} and {b}"));
 }
 

@@ -20,8 +20,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const DATABASE: &str = "demo";
-/// How many programs answer a query.
-const WANTED: i64 = 3;
+/// How many programs are asked for; recall is counted over these.
+const WANTED: i64 = 10;
+/// How many of them are shown.
+const SHOWN_HITS: usize = 3;
 /// Line numbers of the queries worth reading; `--all` shows the others too.
 const SHOWN: [usize; 12] = [2, 5, 7, 12, 16, 19, 23, 37, 41, 46, 58, 60];
 
@@ -46,6 +48,7 @@ struct Answer {
 }
 
 struct Hit {
+    id: i32,
     name: String,
     summary: String,
     distance: f64,
@@ -74,6 +77,8 @@ pub fn run(options: &Options) -> Result<()> {
     let programs = data::programs()?;
     let queries = data::queries()?;
     let loading = load(&mut client, &programs, &queries)?;
+    let exact = answer_all(&mut client, &queries)?;
+    let building = build_index(&mut client)?;
     let answers = answer_all(&mut client, &queries)?;
 
     let shown = |number: &usize| options.all || SHOWN.contains(number);
@@ -82,13 +87,17 @@ pub fn run(options: &Options) -> Result<()> {
             print_answer(&query.text, answer);
         }
     }
-    println!("\n{} programs loaded in {}", thousands(programs.len()), seconds(loading));
-    println!(
-        "{} queries, exact search over all rows: {} median, {} 95th percentile",
-        queries.len(),
-        milliseconds(quantile(&answers, 0.5)),
-        milliseconds(quantile(&answers, 0.95))
-    );
+    let count = thousands(programs.len());
+    println!("\n{count} programs loaded in {}, indexed in {}", seconds(loading), seconds(building));
+    for (search, answers) in [("exact", &exact), ("HNSW ", &answers)] {
+        println!(
+            "{} queries, {search}: {} median, {} 95th percentile",
+            queries.len(),
+            milliseconds(quantile(answers, 0.5)),
+            milliseconds(quantile(answers, 0.95))
+        );
+    }
+    println!("recall@{WANTED} of the index: {:.3}", recall(&answers, &exact));
     print_how_to_go_on(&cluster);
     drop(client);
     cluster.keep(&place)?;
@@ -155,6 +164,23 @@ fn load(client: &mut Client, programs: &[Program], queries: &[Query]) -> Result<
     Ok(took)
 }
 
+/// Creates the index; how long it took.
+fn build_index(client: &mut Client) -> Result<Duration> {
+    println!("Building the index");
+    let start = Instant::now();
+    client.batch_execute("CREATE INDEX ON packages USING hnsw (embedding vector_cosine_ops)")?;
+    Ok(start.elapsed())
+}
+
+/// The share of the exact answers that the index found.
+fn recall(answers: &[Answer], exact: &[Answer]) -> f64 {
+    let found = |(answer, exact): (&Answer, &Answer)| {
+        exact.hits.iter().filter(|hit| answer.hits.iter().any(|other| other.id == hit.id)).count()
+    };
+    let wanted: usize = exact.iter().map(|answer| answer.hits.len()).sum();
+    answers.iter().zip(exact).map(found).sum::<usize>() as f64 / wanted.max(1) as f64
+}
+
 /// Fills a table through binary COPY.
 fn copy<'a, const N: usize>(
     client: &mut Client,
@@ -174,7 +200,8 @@ fn copy<'a, const N: usize>(
 /// Asks all queries, one after the other, over one connection.
 fn answer_all(client: &mut Client, queries: &[Query]) -> Result<Vec<Answer>> {
     let nearest = client.prepare(
-        "SELECT name, summary, embedding <=> $1 AS distance FROM packages ORDER BY embedding <=> $1 LIMIT $2",
+        "SELECT id, name, summary, embedding <=> $1 AS distance
+         FROM packages ORDER BY embedding <=> $1 LIMIT $2",
     )?;
     // Not counted: the first one fills caches.
     answer(client, &nearest, &queries[0].embedding)?;
@@ -185,13 +212,18 @@ fn answer(client: &mut Client, nearest: &Statement, query: &Vector) -> Result<An
     let start = Instant::now();
     let rows = client.query(nearest, &[query, &WANTED])?;
     let took = start.elapsed();
-    let hits = rows.iter().map(|row| Hit { name: row.get(0), summary: row.get(1), distance: row.get(2) });
+    let hits = rows.iter().map(|row| Hit {
+        id: row.get(0),
+        name: row.get(1),
+        summary: row.get(2),
+        distance: row.get(3),
+    });
     Ok(Answer { hits: hits.collect(), took })
 }
 
 fn print_answer(query: &str, answer: &Answer) {
     println!("\n{query:<66} {:>8}", milliseconds(answer.took));
-    for Hit { name, summary, distance } in &answer.hits {
+    for Hit { name, summary, distance, .. } in answer.hits.iter().take(SHOWN_HITS) {
         println!("  {distance:.3}  {name:<22} {summary}");
     }
 }

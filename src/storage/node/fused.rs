@@ -16,7 +16,7 @@
 
 use super::{Header, HeaderMut, header_size, pieces_for, tid_at};
 use crate::hnsw::Flags;
-use crate::quantizer::{Bits, GROUP, Group, GroupLayout, Neighbour, Sq8, sq8};
+use crate::quantizer::{Bits, Factors, GROUP, Group, GroupLayout, Neighbour, Sq8, sq8};
 use crate::storage::meta::NodeKind;
 use crate::storage::page::{MAX_ITEM_SIZE, item_size_for};
 use crate::storage::tid::{IndexTid, TID_SIZE};
@@ -175,6 +175,12 @@ impl<'a> Fused<'a> {
         })
     }
 
+    /// Reads one link's code, as many bytes as a lane has, and its factors.
+    pub fn link(&self, slot: usize, code: &mut [u8]) -> Factors {
+        let (group, start, addresses) = self.layout.group(slot / GROUP * GROUP);
+        group.read_lane(&self.tuple[start..addresses], slot % GROUP, code)
+    }
+
     /// The neighbours' addresses.
     pub fn neighbours(&self) -> impl Iterator<Item = IndexTid> + use<'a> {
         self.groups().flat_map(|group| (0..group.len).map(move |lane| group.address(lane)))
@@ -231,7 +237,6 @@ impl FusedMut<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantizer::Factors;
 
     #[test]
     fn slots_are_those_of_the_design() {
