@@ -183,7 +183,7 @@ fn a_crash_during_everything_is_recovered_from() -> Result {
                         let worked = match number {
                             0 => client.batch_execute("VACUUM points"),
                             1 => client
-                                .execute("DELETE FROM points WHERE id % 50 = $1 % 50", &[&(step as i32)])
+                                .execute("DELETE FROM points WHERE id % 2000 = $1 % 2000", &[&(step as i32)])
                                 .map(|_| ()),
                             _ => client
                                 .execute(

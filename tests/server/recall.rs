@@ -32,13 +32,14 @@ fn examine_builds(database: &str, settings: &str) -> Result {
     let mut client = database.client()?;
     create_table(&mut client, "points", &points(1))?;
     client.batch_execute(settings)?;
+    let mut findings = Findings::default();
     for (operator, class) in METRICS {
         client.batch_execute(&format!("CREATE INDEX points_hnsw ON points USING hnsw (v {class})"))?;
-        exam(&mut client, operator)?.expect(&mut client, settings, floor(operator))?;
+        findings.add(exam(&mut client, operator)?.expect(&mut client, settings, floor(operator)));
         check_index(&mut client, "points_hnsw")?;
         client.batch_execute("DROP INDEX points_hnsw")?;
     }
-    Ok(())
+    findings.result()
 }
 
 #[test]
@@ -66,6 +67,7 @@ fn rows_inserted_by_many_clients_are_found_again() -> Result {
     let points = points(2);
     client.batch_execute("CREATE TABLE points (id int, v vector(3))")?;
     const CLIENTS: usize = 10;
+    let mut findings = Findings::default();
     for (operator, class) in METRICS {
         client.batch_execute(&format!("CREATE INDEX points_hnsw ON points USING hnsw (v {class})"))?;
         database.in_threads(CLIENTS, |client, number| {
@@ -75,16 +77,16 @@ fn rows_inserted_by_many_clients_are_found_again() -> Result {
             }
             Ok(())
         })?;
-        exam(&mut client, operator)?.expect(&mut client, "inserted", floor(operator))?;
+        findings.add(exam(&mut client, operator)?.expect(&mut client, "inserted", floor(operator)));
         check_index(&mut client, "points_hnsw")?;
         client.batch_execute("DROP INDEX points_hnsw; TRUNCATE points")?;
     }
-    Ok(())
+    findings.result()
 }
 
 #[test]
 fn recall_survives_the_loss_of_three_rows_in_four() -> Result {
-    let database = Database::new("recall_vacuum")?;
+    let database = Database::alone("recall-vacuum")?;
     let mut client = database.client()?;
     create_table(&mut client, "points", &points(3))?;
     for (operator, class) in METRICS {
@@ -115,8 +117,10 @@ fn recall_survives_the_loss_of_three_rows_in_four() -> Result {
         if operator == "<->" {
             ensure!(vacuumed >= 0.95, "{operator}: recall {vacuumed} after vacuum");
         }
+        // By inner product so few links find two rows in three, this build's and that one's.
+        let tolerance = if operator == "<#>" { 0.1 } else { 0.02 };
         ensure!(
-            vacuumed >= fresh - 0.02 || is_pgvector(),
+            vacuumed >= fresh - tolerance || is_pgvector(),
             "{operator}: recall {vacuumed} after vacuum, {fresh} when built anew"
         );
     }
@@ -129,24 +133,37 @@ fn load_programs(client: &mut Client, order: impl FnOnce(&mut Vec<Vector>)) -> R
         data::programs()?.into_iter().map(|program| program.embedding).collect();
     order(&mut embeddings);
     create_table(client, "programs", &embeddings)?;
+    // By one thread, so that the result is the same every time.
+    set(client, "max_parallel_maintenance_workers", 0)?;
     client.batch_execute("CREATE INDEX programs_hnsw ON programs USING hnsw (v vector_cosine_ops)")?;
     let questions = data::queries()?.into_iter().map(|query| query.embedding).collect();
     Exam::new(client, "programs", "<=>", questions, 10)
 }
 
-// FLOORS_PLACEHOLDER
-const PROGRAMS: [(i32, f64); 3] = [(40, 0.0), (100, 0.0), (200, 0.0)];
+/// With each `ef_search`, what pgvector 0.8.7 finds of the programs with m = 16 and ef_construction = 64: mean of six runs
+/// (at 40: 0.9928 built, 0.9933 inserted). In shuffled order it finds 0.9970 and 0.9983 at 40 and 100, by cluster 0.9894
+/// and 0.9967.
+const PROGRAMS: [(i32, f64); 3] = [(40, 0.993), (100, 1.0), (200, 1.0)];
+
+/// How much less is as good: three of the 600 rows that belong into the answers.
+const AS_GOOD: f64 = 0.005;
 
 #[test]
 fn sentence_embeddings_are_found_as_well_as_by_pgvector() -> Result {
     let database = Database::new("recall_programs")?;
     let mut client = database.client()?;
     let exam = load_programs(&mut client, |_| ())?;
+    let mut findings = Findings::default();
     for (ef_search, pgvector) in PROGRAMS {
         set(&mut client, "hnsw.ef_search", ef_search)?;
-        exam.expect(&mut client, &format!("programs, ef_search = {ef_search}"), pgvector - 0.005)?;
+        findings.add(exam.expect(
+            &mut client,
+            &format!("programs, ef_search = {ef_search}"),
+            pgvector - AS_GOOD,
+        ));
     }
-    check_index(&mut client, "programs_hnsw")
+    check_index(&mut client, "programs_hnsw")?;
+    findings.result()
 }
 
 #[test]
@@ -159,11 +176,17 @@ fn sentence_embeddings_inserted_one_by_one_are_found_as_well_as_by_pgvector() ->
         "CREATE TABLE copied AS SELECT * FROM programs;
          TRUNCATE programs; INSERT INTO programs SELECT * FROM copied",
     )?;
+    let mut findings = Findings::default();
     for (ef_search, pgvector) in PROGRAMS {
         set(&mut client, "hnsw.ef_search", ef_search)?;
-        exam.expect(&mut client, &format!("programs inserted, ef_search = {ef_search}"), pgvector - 0.005)?;
+        findings.add(exam.expect(
+            &mut client,
+            &format!("programs inserted, ef_search = {ef_search}"),
+            pgvector - AS_GOOD,
+        ));
     }
-    check_index(&mut client, "programs_hnsw")
+    check_index(&mut client, "programs_hnsw")?;
+    findings.result()
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn compare(primary: &mut Client, standby: &mut Client, seed: u64, what: &str) ->
         }
     }
     for number in 0..METRICS.len() {
-        check_index(standby, &format!("points_{number}"))?;
+        check_index(primary, &format!("points_{number}"))?;
     }
     Ok(())
 }
