@@ -3,7 +3,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use quartzdb::metric::{Geometry, Metric};
 use quartzdb::quantizer::{
-    Bits, Encoder, Estimator, Frame, GroupLayout, InsertEstimator, Magnitude, Query, Sq8, sq8,
+    Bits, Encoder, Estimator, Frame, GROUP, GroupLayout, InsertEstimator, Magnitude, Query, Sq8, sq8,
 };
 use std::hint::black_box;
 use std::time::Duration;
@@ -57,18 +57,19 @@ fn neighbours(c: &mut Criterion) {
             b.iter(|| Estimator::new(layout, black_box(&query)))
         });
         let estimator = Estimator::new(layout, &query);
+        let groups = layout.groups(&group, 0, GROUP, GROUP);
         c.bench_function(&format!("score/{name}"), |b| {
-            b.iter(|| estimator.score(black_box(layout.group(&group)), 1.0))
+            b.iter(|| estimator.estimate(black_box(groups), 1.0, f32::NEG_INFINITY, &mut |_, bound| bound))
         });
         let mut codes = vec![0; d];
         let header = sq8::encode(&query, Magnitude::Ordinary, &mut codes);
         let stored = Sq8 { header, codes: &codes };
+        let mut insert = InsertEstimator::new(layout, Geometry::L2Squared);
         c.bench_function(&format!("insert estimator/{name}"), |b| {
-            b.iter(|| InsertEstimator::new(layout, Geometry::L2Squared, black_box(stored)))
+            b.iter(|| insert.prepare(black_box(stored)))
         });
-        let insert = InsertEstimator::new(layout, Geometry::L2Squared, stored);
         c.bench_function(&format!("insert score/{name}"), |b| {
-            b.iter(|| insert.score(black_box(layout.group(&group)), 1.0))
+            b.iter(|| _ = black_box(insert.score(black_box(groups), 1.0)))
         });
     }
 }

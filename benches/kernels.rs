@@ -1,7 +1,7 @@
 //! Every kernel on every instruction set of this CPU: `cargo bench --bench kernels -- 'l2_squared/.*/768'`.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use quartzdb::kernels::{Kernels, available, pack_planes};
+use quartzdb::kernels::{GROUP, Groups, Kernels, QueryQ4, StoredU8, available};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -83,21 +83,31 @@ fn codes(c: &mut Criterion) {
     });
 }
 
-/// Scoring 8 neighbours at once, and making what that needs.
+/// Scoring a node's 32 neighbours, and making what that needs.
 fn groups(c: &mut Criterion) {
+    const LINKS: usize = 32;
     for bits in [1, 2] {
-        kernel(c, &format!("score_group_q4_{bits}bit"), |d| {
-            let words = d / 64;
-            let (group, mut planes) = (bytes(bits * words * 64, 1), vec![0; 4 * words]);
-            pack_planes(&bytes(d, 2), 4, &mut planes);
-            move |k| _ = black_box(k.score_group_q4(black_box(&group), words, bits, black_box(&planes)))
+        kernel(c, &format!("estimate_q4_{bits}bit"), |d| {
+            let lane_bytes = bits * d / 8;
+            let (node, planes) =
+                (bytes(LINKS * (lane_bytes + 8), 1), vec![[0x5a5a_0ff0_1234_5678; 4]; d / 64]);
+            move |k| {
+                let groups =
+                    Groups { bytes: black_box(&node), lane_bytes, gap: 0, slots: LINKS, links: LINKS };
+                let query = QueryQ4 { planes: black_box(&planes), step: 0.1, centre: 1.0 };
+                k.estimate_q4(groups, query, 1.0, f32::NEG_INFINITY, &mut |_, _| f32::NEG_INFINITY);
+            }
         });
     }
-    kernel(c, "score_group_u8_1bit", |d| {
-        let words = d / 64;
-        let (group, mut planes) = (bytes(words * 64, 1), vec![0; 8 * words]);
-        pack_planes(&bytes(d, 2), 8, &mut planes);
-        move |k| _ = black_box(k.score_group_u8(black_box(&group), words, 1, black_box(&planes)))
+    kernel(c, "estimate_u8_1bit", |d| {
+        let lane_bytes = d / 8;
+        let (node, planes) = (bytes(LINKS * (lane_bytes + 8), 1), vec![[0x5a5a_0ff0_1234_5678; 8]; d / 64]);
+        let mut out = [[0.0; GROUP]; LINKS / GROUP];
+        move |k| {
+            let groups = Groups { bytes: black_box(&node), lane_bytes, gap: 0, slots: LINKS, links: LINKS };
+            let vector = StoredU8 { planes: black_box(&planes), lo: 0.1, step: 0.1, centre: 1.0 };
+            k.estimate_u8(groups, vector, 1.0, 0.0, black_box(&mut out));
+        }
     });
     for bits in [4, 8] {
         kernel(c, &format!("pack_planes_{bits}"), |d| {

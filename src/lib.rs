@@ -23,3 +23,19 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
     am::define_options();
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+mod pg_tests;
+
+/// What pgrx's test framework wants to know.
+#[cfg(test)]
+pub mod pg_test {
+    /// Called once before the tests.
+    pub fn setup(_options: Vec<&str>) {}
+
+    /// Settings of the server that the tests run on.
+    #[must_use]
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        Vec::new()
+    }
+}

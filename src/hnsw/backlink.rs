@@ -5,7 +5,9 @@
 //! node is compared with the links as they are coded in the node, the flags are brought up to date by that one
 //! comparison, and a full node gives up the farthest flagged link.
 //!
-//! A tie hides: if an equal vector did not hide the next one, equal vectors would drive all others out of a list.
+//! What a tie hides is said at [`hides`]: without care, equal vectors drive all others out of a list.
+
+use super::select::hides;
 
 /// How many links a node can have: m = 100 means 200, and up to a quarter more to fill a page.
 pub const MAX_LINKS: usize = 256;
@@ -66,11 +68,12 @@ impl Newcomer<'_> {
             let pairs = self.to_neighbours.iter().zip(self.between);
             pairs.map(|(&own, &between)| (comparable(own), comparable(between))).enumerate()
         };
-        let is_hidden = neighbours()
-            .any(|(slot, (own, between))| !flags.get(slot) && own <= distance && between <= distance);
+        let is_hidden = neighbours().any(|(slot, (own, between))| {
+            !flags.get(slot) && own <= distance && hides(own, between, distance)
+        });
         if !is_hidden {
             for (slot, (own, between)) in neighbours() {
-                if own > distance && between <= own {
+                if own > distance && hides(distance, between, own) {
                     flags.set(slot, true);
                 }
             }
@@ -149,7 +152,10 @@ mod tests {
 
         fn is_hidden(&self) -> bool {
             (0..self.own.len()).any(|b| {
-                !self.flags.get(b) && self.own[b] <= self.distance && self.between[b] <= self.distance
+                !self.flags.get(b)
+                    && self.own[b] <= self.distance
+                    && (self.between[b] < self.distance
+                        || self.between[b] == self.distance && self.own[b] == self.distance)
             })
         }
     }
@@ -187,7 +193,7 @@ mod tests {
             let hidden = case.is_hidden();
             let before = |b: usize| case.flags.get(b);
             let after = |b: usize| {
-                before(b) || !hidden && case.own[b] > case.distance && case.between[b] <= case.own[b]
+                before(b) || !hidden && case.own[b] > case.distance && case.between[b] < case.own[b]
             };
             let mut may_go: Vec<f32> = (0..case.own.len()).filter(|&b| after(b)).map(|b| case.own[b]).collect();
             may_go.extend(hidden.then_some(case.distance));

@@ -3,8 +3,6 @@
 
 use super::frontier::{Candidate, Frontier, Intake};
 use super::{DESCENT_BEAM, EntryPoint, Graph, MAX_LEVEL, TupleId, Visit};
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 /// How often a search starts again when the way down from the entry point was freed under its feet.
 const ATTEMPTS: usize = 3;
@@ -17,29 +15,14 @@ pub struct Hit<Id, Payload> {
     pub payload: Payload,
 }
 
-/// By distance, then by id; the *nearest* is the greatest, as `BinaryHeap` wants it.
-#[derive(Debug)]
-struct Nearest<Id, Payload>(Hit<Id, Payload>);
-
-impl<Id: TupleId, Payload> Ord for Nearest<Id, Payload> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.0.distance.total_cmp(&self.0.distance).then_with(|| other.0.id.cmp(&self.0.id))
-    }
+/// A hit whose payload is kept elsewhere, so that putting hits in order moves little.
+#[derive(Clone, Copy, Debug)]
+struct Ranked<Id> {
+    distance: f32,
+    /// Of the payload.
+    index: u32,
+    id: Id,
 }
-
-impl<Id: TupleId, Payload> PartialOrd for Nearest<Id, Payload> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<Id: TupleId, Payload> PartialEq for Nearest<Id, Payload> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl<Id: TupleId, Payload> Eq for Nearest<Id, Payload> {}
 
 /// Whether a search can go on after its first batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +46,9 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Search<Id, Payload> {
     frontier: Frontier<Id>,
-    hits: BinaryHeap<Nearest<Id, Payload>>,
+    /// What was visited and not yet handed out; in order, the nearest last, once a batch is complete.
+    hits: Vec<Ranked<Id>>,
+    payloads: Vec<Option<Payload>>,
     /// How many of the hits belong to the current batch; the others wait for later ones.
     ready: usize,
     seeds: Vec<Candidate<Id>>,
@@ -77,7 +62,8 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
     pub fn new() -> Self {
         Self {
             frontier: Frontier::new(),
-            hits: BinaryHeap::new(),
+            hits: Vec::new(),
+            payloads: Vec::new(),
             ready: 0,
             seeds: Vec::new(),
             below: Vec::new(),
@@ -98,17 +84,18 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
             Mode::Once => Intake::Beam,
             Mode::Resumable => Intake::BeamAndKept,
         };
-        self.ready = match self.search_down_to(graph, 0, ef, intake)? {
-            Some(_) => ef.max(1).min(self.hits.len()),
-            None => 0,
-        };
+        let entry = self.search_down_to(graph, 0, ef, intake)?;
+        self.put_in_order();
+        self.ready = if entry.is_some() { ef.max(1).min(self.hits.len()) } else { 0 };
         Ok(())
     }
 
     /// The nearest hit of this batch not yet handed out; `None` at the end of the batch.
     pub fn next_hit(&mut self) -> Option<Hit<Id, Payload>> {
         self.ready = self.ready.checked_sub(1)?;
-        self.hits.pop().map(|Nearest(hit)| hit)
+        let Ranked { distance, index, id } = self.hits.pop()?;
+        let payload = self.payloads.get_mut(index as usize)?.take()?;
+        Some(Hit { distance, id, payload })
     }
 
     /// Searches on for another batch of up to `ef` hits; false if there is nothing left, or nothing left to spend.
@@ -126,6 +113,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
             return Ok(false);
         }
         self.ready = 0;
+        self.forget_payloads();
         while self.ready == 0 {
             let intake = if self.bytes() > limits.bytes { Intake::Closed } else { Intake::BeamAndKept };
             if self.visits >= limits.visits || !self.frontier.refill(ef, intake) {
@@ -133,6 +121,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
                 break;
             }
             self.expand(graph)?;
+            self.put_in_order();
             self.ready = ef.max(1).min(self.hits.len());
         }
         Ok(self.ready > 0)
@@ -146,7 +135,8 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
     /// The memory it holds, not counting what payloads point to.
     pub fn bytes(&self) -> usize {
         self.frontier.bytes()
-            + self.hits.capacity() * size_of::<Nearest<Id, Payload>>()
+            + self.hits.capacity() * size_of::<Ranked<Id>>()
+            + self.payloads.capacity() * size_of::<Option<Payload>>()
             + (self.seeds.capacity() + self.below.capacity()) * size_of::<Candidate<Id>>()
     }
 
@@ -192,6 +182,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
     pub(super) fn start_from(&mut self, id: Option<Id>) {
         self.frontier.reset(0, 1, Intake::Beam);
         self.hits.clear();
+        self.payloads.clear();
         self.seeds.clear();
         self.seeds.extend(id.map(|id| Candidate { estimate: f32::INFINITY, id }));
     }
@@ -210,6 +201,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         G: Graph<Id = Id, Payload = Payload>,
     {
         self.hits.clear();
+        self.payloads.clear();
         self.below.clear();
         self.visits = 0;
         self.frontier.reset(level, width, intake);
@@ -258,10 +250,30 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
     pub fn take_hits(&mut self, hits: &mut Vec<Hit<Id, Payload>>) {
         self.ready = 0;
         hits.clear();
-        hits.extend(self.hits.drain().map(|Nearest(hit)| hit));
-        hits.sort_unstable_by(|one, other| {
-            one.distance.total_cmp(&other.distance).then_with(|| one.id.cmp(&other.id))
+        self.put_in_order();
+        let Self { hits: ranked, payloads, .. } = self;
+        hits.extend(ranked.drain(..).rev().filter_map(|Ranked { distance, index, id }| {
+            let payload = payloads.get_mut(index as usize)?.take()?;
+            Some(Hit { distance, id, payload })
+        }));
+    }
+
+    /// Orders the hits by distance, then by id, the nearest last.
+    fn put_in_order(&mut self) {
+        self.hits.sort_unstable_by(|one, other| {
+            other.distance.total_cmp(&one.distance).then_with(|| other.id.cmp(&one.id))
         });
+    }
+
+    /// Frees the places of payloads that were handed out.
+    fn forget_payloads(&mut self) {
+        let Self { hits, payloads, .. } = self;
+        let mut kept = Vec::with_capacity(hits.len());
+        for hit in hits {
+            kept.push(payloads.get_mut(hit.index as usize).and_then(Option::take));
+            hit.index = kept.len() as u32 - 1;
+        }
+        *payloads = kept;
     }
 
     /// Visits candidates until the stopping rule says that it is enough.
@@ -296,7 +308,8 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         match payload {
             Some(payload) => {
                 self.frontier.confirm();
-                self.hits.push(Nearest(Hit { distance, id: candidate.id, payload }));
+                self.hits.push(Ranked { distance, index: self.payloads.len() as u32, id: candidate.id });
+                self.payloads.push(Some(payload));
             }
             None => self.frontier.discount(candidate),
         }

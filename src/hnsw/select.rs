@@ -22,7 +22,8 @@ pub fn select<Id, Payload>(
         let (links, rest) = candidates.split_at(chosen);
         let Some(candidate) = rest.get(next - chosen) else { break };
         let mut is_apart = |link: &Hit<Id, Payload>| {
-            distance_between(&link.payload, &candidate.payload) > candidate.distance
+            let between = distance_between(&link.payload, &candidate.payload);
+            !hides(link.distance, between, candidate.distance)
         };
         if links.iter().all(&mut is_apart) {
             // Behind the links chosen before, in front of the pruned ones, which stay in order.
@@ -48,13 +49,22 @@ pub fn give_up(distances: &[f32], mut distance_between: impl FnMut(usize, usize)
     let mut chosen: Vec<usize> = Vec::with_capacity(order.len());
     let mut passed_over = None;
     for &(distance, neighbour) in &order {
-        if chosen.iter().all(|&link| distance_between(link, neighbour) > distance) {
+        if chosen.iter().all(|&link| !hides(distances[link], distance_between(link, neighbour), distance)) {
             chosen.push(neighbour);
         } else {
             passed_over = Some(neighbour);
         }
     }
     passed_over.or(order.last().map(|&(_, neighbour)| neighbour))
+}
+
+/// Whether a link hides a neighbour behind it, which is not nearer to the node than the link (at distance `link`) is.
+///
+/// A tie between the two ways hides only among neighbours at one distance. If an equal vector did not hide the next one,
+/// equal vectors would drive all others out of a list; and if one that equals the node hid what is farther away, they would,
+/// too.
+pub fn hides(link: f32, between: f32, distance: f32) -> bool {
+    between < distance || between.is_nan() || between == distance && link == distance
 }
 
 #[cfg(test)]
@@ -74,14 +84,18 @@ mod tests {
         hits
     }
 
-    /// Algorithm 4 as printed (extendCandidates = false, keepPrunedConnections = true).
+    /// Algorithm 4 (extendCandidates = false, keepPrunedConnections = true).
     fn as_printed(mut waiting: Vec<Hit<usize, Point>>, count: usize) -> (Vec<usize>, usize) {
         let mut result: Vec<Hit<usize, Point>> = Vec::new();
         let mut discarded = Vec::new();
         while !waiting.is_empty() && result.len() < count {
             let nearest = waiting.remove(0);
-            if result.iter().all(|link| nearest.distance < squared_distance(&nearest.payload, &link.payload))
-            {
+            // As printed, but for ties of the two ways to a candidate that is farther away than the link.
+            let is_apart = |link: &Hit<usize, Point>| {
+                let between = squared_distance(&nearest.payload, &link.payload);
+                nearest.distance < between || nearest.distance == between && link.distance < between
+            };
+            if result.iter().all(is_apart) {
                 result.push(nearest);
             } else {
                 discarded.push(nearest);
@@ -128,6 +142,16 @@ mod tests {
             assert_eq!(give_up(&distances, between), left_out);
         }
         assert_eq!(give_up(&[], |_, _| 0.0), None);
+    }
+
+    #[test]
+    fn a_vector_like_the_nodes_own_hides_its_likes_and_no_others() {
+        let points = [[5.0, 5.0], [5.0, 5.0], [8.0, 5.0], [5.0, 9.0]];
+        let mut hits = candidates([5.0, 5.0], &points);
+        assert_eq!(select(&mut hits, 3, squared_distance), 3);
+        assert_eq!(hits.iter().map(|hit| hit.id).collect::<Vec<_>>(), [0, 2, 3]);
+        let between = |one: usize, other: usize| squared_distance(&points[one], &points[other]);
+        assert_eq!(give_up(&[0.0, 0.0, 9.0, 16.0], between), Some(1));
     }
 
     #[test]

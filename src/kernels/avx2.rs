@@ -3,7 +3,8 @@
 //! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
-use super::{Kernels, ResidualSums, group_planes, padded, query_planes, scalar};
+use super::groups::hand_on;
+use super::{Below, GROUP, Group, Groups, Kernels, QueryQ4, ResidualSums, StoredU8, padded, scalar};
 use std::arch::x86_64::*;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -17,8 +18,8 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_f32_u8,
     dot_u8,
     sum_u8,
-    score_group_q4,
-    score_group_u8,
+    estimate_q4,
+    estimate_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -30,7 +31,7 @@ pub(super) const KERNELS: Kernels = Kernels {
 };
 
 fn available() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("popcnt")
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
 #[inline]
@@ -246,13 +247,40 @@ fn sum_u8(codes: &[u8]) -> u64 {
     reduce_add_i32(sum) as u64
 }
 
-/// For each query plane, the popcounts of the bits it shares with neighbours 0..4 and 4..8.
+/// One word of each lane, lanes 0..4 and 4..8; zeros for lanes that are not there.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_row(row: &[u8]) -> [__m256i; 2] {
+    let tail;
+    let row = match row.first_chunk::<64>() {
+        Some(full) => full,
+        None => {
+            tail = padded(row);
+            &tail
+        }
+    };
+    let halves = row.as_chunks::<32>().0;
+    [load_bytes(&halves[0]), load_bytes(&halves[1])]
+}
+
+/// The factors of a group's lanes; zeros for lanes that are not there.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_factors(x: &[u8]) -> __m256 {
+    _mm256_castsi256_ps(load_bytes(&padded(x)))
+}
+
+/// For each plane of a vector, the popcounts of the bits it shares with lanes 0..4 and 4..8.
 ///
-/// Popcount by table lookup (Mula): the code is cut into nibbles once for all planes and the query's word shifted to
+/// Popcount by table lookup (Mula): the code is cut into nibbles once for all planes and the vector's word shifted to
 /// match. Counts stay in bytes until they could overflow.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn plane_counts<const P: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [[__m256i; P]; 2] {
+fn plane_counts<'a, const P: usize>(
+    codes: &[u8],
+    lanes: usize,
+    vector: impl Iterator<Item = &'a [u64; P]>,
+) -> [[__m256i; P]; 2] {
     /// A byte counts at most 8 per word: 31 words make 248.
     const BLOCK: usize = 31;
     #[rustfmt::skip]
@@ -260,37 +288,40 @@ fn plane_counts<const P: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [[__
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
     );
-    let nibble = _mm256_set1_epi8(0x0f);
-    let mut counts = [[_mm256_setzero_si256(); P]; 2];
-    let mut start = 0;
-    for codes in codes.chunks(BLOCK) {
-        let mut bytes = [[_mm256_setzero_si256(); P]; 2];
-        for (w, block) in codes.iter().enumerate() {
-            let halves = block.as_chunks::<32>().0;
-            let code = [load_bytes(&halves[0]), load_bytes(&halves[1])];
-            let low = [_mm256_and_si256(code[0], nibble), _mm256_and_si256(code[1], nibble)];
-            let high = [
-                _mm256_and_si256(_mm256_srli_epi16::<4>(code[0]), nibble),
-                _mm256_and_si256(_mm256_srli_epi16::<4>(code[1]), nibble),
-            ];
-            for j in 0..P {
-                let query = _mm256_set1_epi64x(planes[j][start + w] as i64);
-                let query_high = _mm256_srli_epi16::<4>(query);
-                for h in 0..2 {
-                    let l = _mm256_shuffle_epi8(popcount, _mm256_and_si256(low[h], query));
-                    let u = _mm256_shuffle_epi8(popcount, _mm256_and_si256(high[h], query_high));
-                    bytes[h][j] = _mm256_add_epi8(bytes[h][j], _mm256_add_epi8(l, u));
-                }
-            }
-        }
+    let (nibble, zero) = (_mm256_set1_epi8(0x0f), _mm256_setzero_si256());
+    let (mut counts, mut bytes) = ([[zero; P]; 2], [[zero; P]; 2]);
+    let flush = |counts: &mut [[__m256i; P]; 2], bytes: &mut [[__m256i; P]; 2]| {
         for h in 0..2 {
             for j in 0..P {
-                counts[h][j] =
-                    _mm256_add_epi64(counts[h][j], _mm256_sad_epu8(bytes[h][j], _mm256_setzero_si256()));
+                counts[h][j] = _mm256_add_epi64(counts[h][j], _mm256_sad_epu8(bytes[h][j], zero));
+                bytes[h][j] = zero;
             }
         }
-        start += BLOCK;
+    };
+    let mut unflushed = 0;
+    for (row, words) in codes.chunks_exact(8 * lanes).zip(vector) {
+        let code = load_row(row);
+        let low = [_mm256_and_si256(code[0], nibble), _mm256_and_si256(code[1], nibble)];
+        let high = [
+            _mm256_and_si256(_mm256_srli_epi16::<4>(code[0]), nibble),
+            _mm256_and_si256(_mm256_srli_epi16::<4>(code[1]), nibble),
+        ];
+        for j in 0..P {
+            let query = _mm256_set1_epi64x(words[j] as i64);
+            let query_high = _mm256_srli_epi16::<4>(query);
+            for h in 0..2 {
+                let l = _mm256_shuffle_epi8(popcount, _mm256_and_si256(low[h], query));
+                let u = _mm256_shuffle_epi8(popcount, _mm256_and_si256(high[h], query_high));
+                bytes[h][j] = _mm256_add_epi8(bytes[h][j], _mm256_add_epi8(l, u));
+            }
+        }
+        unflushed += 1;
+        if unflushed == BLOCK {
+            unflushed = 0;
+            flush(&mut counts, &mut bytes);
+        }
     }
+    flush(&mut counts, &mut bytes);
     counts
 }
 
@@ -302,56 +333,92 @@ fn low_planes(n: [__m256i; 4]) -> __m256i {
     _mm256_add_epi64(n[0], weighted)
 }
 
-/// Adds `x << shift`, lane by lane, to four scores. The lanes are small enough for 32 bits.
+/// Lanes 0..4 and 4..8 in one register, for sums small enough for 32 bits, times `2^shift`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_scores(scores: &mut [i32; 4], x: __m256i, shift: usize) {
-    let mut lanes = [0i64; 4];
-    // SAFETY: `lanes` has the 32 bytes that are written; the instruction needs no alignment.
-    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), x) };
-    for i in 0..4 {
-        scores[i] += (lanes[i] as i32) << shift;
+fn join([first, second]: [__m256i; 2], shift: usize) -> __m256i {
+    let (first, second) = (_mm256_castsi256_ps(first), _mm256_castsi256_ps(second));
+    let mixed = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
+    let lanes = _mm256_permute4x64_epi64::<0b11_01_10_00>(mixed);
+    _mm256_sll_epi32(lanes, _mm_cvtsi32_si128(shift as i32))
+}
+
+#[target_feature(enable = "avx2")]
+fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, mut bound: f32, below: Below<'_>) {
+    let signed = |n: [__m256i; 4]| _mm256_sub_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
+    let (own, step, centre) = (_mm256_set1_ps(own), _mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
+    for group in groups.iter() {
+        let mut scores = _mm256_setzero_si256();
+        for (p, codes) in group.planes(query.planes.len()) {
+            let n = plane_counts(codes, group.lanes, query.planes.iter());
+            scores = _mm256_add_epi32(scores, join(n.map(signed), p));
+        }
+        let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores), centre));
+        let rescaled = _mm256_mul_ps(load_factors(group.rescale), products);
+        let estimates = _mm256_add_ps(own, _mm256_add_ps(load_factors(group.add), rescaled));
+        let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(estimates, estimates);
+        let estimates = _mm256_blendv_ps(estimates, own, nan);
+        let mask = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound)));
+        let mask = mask as u32 & ((1 << group.links) - 1);
+        if mask != 0 {
+            let mut lanes = [0.0; GROUP];
+            store(&mut lanes, estimates);
+            bound = hand_on(group.first, mask, &lanes, bound, below);
+        }
     }
 }
 
 #[target_feature(enable = "avx2")]
-fn score_group_q4(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> [i32; 8] {
-    let planes = query_planes::<4>(planes, words, 0);
-    let signed = |n: [__m256i; 4]| _mm256_sub_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
-    let mut scores = [[0; 4]; 2];
-    for (p, codes) in group_planes(group, words, bits) {
-        let [first, second] = plane_counts(codes, planes);
-        add_scores(&mut scores[0], signed(first), p);
-        add_scores(&mut scores[1], signed(second), p);
+fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: f64, least: f64, out: &mut [[f32; GROUP]]) {
+    let (own, least) = (_mm256_set1_pd(own), _mm256_set1_pd(least));
+    let [lo, step, centre] = [vector.lo, vector.step, vector.centre].map(|x| _mm256_set1_pd(x));
+    for (group, out) in groups.iter().zip(out) {
+        let (scores, code_sums) = products(&group, vector.planes);
+        let (add, rescale) = (load_factors(group.add), load_factors(group.rescale));
+        let half = |scores, code_sums, add, rescale| {
+            let product = _mm256_add_pd(
+                _mm256_mul_pd(lo, _mm256_cvtepi32_pd(code_sums)),
+                _mm256_mul_pd(step, _mm256_cvtepi32_pd(scores)),
+            );
+            let rescaled = _mm256_mul_pd(_mm256_cvtps_pd(rescale), _mm256_sub_pd(product, centre));
+            let estimates = _mm256_add_pd(_mm256_add_pd(own, _mm256_cvtps_pd(add)), rescaled);
+            let nan = _mm256_cmp_pd::<_CMP_UNORD_Q>(estimates, estimates);
+            _mm256_cvtpd_ps(_mm256_max_pd(least, _mm256_blendv_pd(estimates, own, nan)))
+        };
+        let low = half(
+            _mm256_castsi256_si128(scores),
+            _mm256_castsi256_si128(code_sums),
+            _mm256_castps256_ps128(add),
+            _mm256_castps256_ps128(rescale),
+        );
+        let high = half(
+            _mm256_extracti128_si256::<1>(scores),
+            _mm256_extracti128_si256::<1>(code_sums),
+            _mm256_extractf128_ps::<1>(add),
+            _mm256_extractf128_ps::<1>(rescale),
+        );
+        store(out, _mm256_set_m128(high, low));
     }
-    join(scores)
 }
 
-#[target_feature(enable = "avx2,popcnt")]
-fn score_group_u8(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> ([u32; 8], [u32; 8]) {
-    // Four planes at a time: more counters would not fit the registers.
-    let low = query_planes::<4>(planes, words, 0);
-    let high = query_planes::<4>(planes, words, 4);
+/// For each lane, the product of its code with the vector's, and the sum of its code.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn products(group: &Group<'_>, vector: &[[u64; 8]]) -> (__m256i, __m256i) {
     let unsigned = |n: [__m256i; 4]| _mm256_add_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
-    let (mut scores, mut code_sums) = ([[0; 4]; 2], [0; 8]);
-    for (p, codes) in group_planes(group, words, bits) {
-        for (planes, shift) in [(low, p), (high, p + 4)] {
-            let [first, second] = plane_counts(codes, planes);
-            add_scores(&mut scores[0], unsigned(first), shift);
-            add_scores(&mut scores[1], unsigned(second), shift);
+    let zero = _mm256_setzero_si256();
+    let (mut scores, mut code_sums) = (zero, zero);
+    for (p, codes) in group.planes(vector.len()) {
+        // Four planes at a time: more counters would not fit the registers.
+        for half in 0..2 {
+            let planes = vector.iter().map(|words| &words.as_chunks::<4>().0[half]);
+            let n = plane_counts(codes, group.lanes, planes);
+            scores = _mm256_add_epi32(scores, join(n.map(unsigned), p + 4 * half));
         }
-        for block in codes {
-            let code = block.as_chunks::<8>().0;
-            for l in 0..8 {
-                code_sums[l] += u64::from_le_bytes(code[l]).count_ones() << p;
-            }
-        }
+        let [[first], [second]] = plane_counts(codes, group.lanes, std::iter::repeat(&[u64::MAX]));
+        code_sums = _mm256_add_epi32(code_sums, join([first, second], p));
     }
-    (join(scores).map(|x| x as u32), code_sums)
-}
-
-fn join([low, high]: [[i32; 4]; 2]) -> [i32; 8] {
-    std::array::from_fn(|l| if l < 4 { low[l] } else { high[l - 4] })
+    (scores, code_sums)
 }
 
 #[target_feature(enable = "avx2")]

@@ -3,7 +3,8 @@
 //! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
-use super::{Kernels, ResidualSums, group_planes, padded, query_planes, scalar};
+use super::groups::hand_on;
+use super::{Below, GROUP, Groups, Kernels, QueryQ4, ResidualSums, StoredU8, padded, scalar};
 use std::arch::x86_64::*;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -17,8 +18,8 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_f32_u8,
     dot_u8,
     sum_u8,
-    score_group_q4,
-    score_group_u8,
+    estimate_q4,
+    estimate_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -280,20 +281,37 @@ fn sum_u8(codes: &[u8]) -> u64 {
     _mm512_reduce_add_epi64(sum) as u64
 }
 
-/// For each query plane, the popcounts of the bits it shares with each of the 8 neighbours.
+/// The first 8 floats of a group's factors, zeros where there are none.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl")]
+fn load_factors(x: &[u8]) -> __m256 {
+    let mask = tail_mask(x.len() / 4) as __mmask8;
+    // SAFETY: lanes past the end are masked off, and those are not read.
+    unsafe { _mm256_maskz_loadu_ps(mask, x.as_ptr().cast()) }
+}
+
+/// For each plane of a vector, the popcounts of the bits it shares with each lane.
 ///
 /// One load per word; per plane a broadcasting AND, VPOPCNTQ and an addition, the P chains being independent. No
 /// cheaper way was found: a carry-save adder costs as much as the popcount and addition it replaces, and masked
 /// additions of query bytes (64 at a time, the code as mask) took twice the time.
 #[inline]
-#[target_feature(enable = "avx512f,avx512vpopcntdq")]
-fn plane_counts<const P: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [__m512i; P] {
+#[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
+fn plane_counts<const P: usize>(codes: &[u8], lanes: usize, vector: &[[u64; P]]) -> [__m512i; P] {
+    let step = |counts: &mut [__m512i; P], code, words: &[u64; P]| {
+        for j in 0..P {
+            let common = _mm512_and_si512(code, _mm512_set1_epi64(words[j] as i64));
+            counts[j] = _mm512_add_epi64(counts[j], _mm512_popcnt_epi64(common));
+        }
+    };
     let mut counts = [_mm512_setzero_si512(); P];
-    for (w, block) in codes.iter().enumerate() {
-        let code = load_bytes(block);
-        for (count, plane) in counts.iter_mut().zip(planes) {
-            let common = _mm512_and_si512(code, _mm512_set1_epi64(plane[w] as i64));
-            *count = _mm512_add_epi64(*count, _mm512_popcnt_epi64(common));
+    if lanes == GROUP {
+        for (row, words) in codes.as_chunks::<64>().0.iter().zip(vector) {
+            step(&mut counts, load_bytes(row), words);
+        }
+    } else {
+        for (row, words) in codes.chunks_exact(8 * lanes).zip(vector) {
+            step(&mut counts, load_bytes_tail(row), words);
         }
     }
     counts
@@ -306,45 +324,64 @@ fn shift_left(x: __m512i, n: usize) -> __m512i {
     _mm512_sll_epi64(x, _mm_cvtsi64_si128(n as i64))
 }
 
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl")]
-fn to_array(x: __m512i) -> [i32; 8] {
-    let mut lanes = [0; 8];
-    // SAFETY: `lanes` has the 32 bytes that are written; the instruction needs no alignment.
-    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), _mm512_cvtepi64_epi32(x)) };
-    lanes
-}
-
-#[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
-fn score_group_q4(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> [i32; 8] {
-    let planes = query_planes::<4>(planes, words, 0);
-    let mut scores = _mm512_setzero_si512();
-    for (p, codes) in group_planes(group, words, bits) {
-        let n = plane_counts(codes, planes);
-        let positive = _mm512_add_epi64(n[0], _mm512_add_epi64(shift_left(n[1], 1), shift_left(n[2], 2)));
-        let sum = _mm512_sub_epi64(positive, shift_left(n[3], 3));
-        scores = _mm512_add_epi64(scores, shift_left(sum, p));
-    }
-    to_array(scores)
-}
-
-#[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
-fn score_group_u8(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> ([u32; 8], [u32; 8]) {
-    let planes = query_planes::<8>(planes, words, 0);
-    let zero = _mm512_setzero_si512();
-    let (mut scores, mut code_sums) = (zero, zero);
-    for (p, codes) in group_planes(group, words, bits) {
-        let n = plane_counts(codes, planes);
-        // Horner's rule over the planes, from the heaviest down.
-        let sum = n.into_iter().rev().fold(zero, |sum, n| _mm512_add_epi64(_mm512_add_epi64(sum, sum), n));
-        scores = _mm512_add_epi64(scores, shift_left(sum, p));
-        let mut ones = zero;
-        for block in codes {
-            ones = _mm512_add_epi64(ones, _mm512_popcnt_epi64(load_bytes(block)));
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
+fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, mut bound: f32, below: Below<'_>) {
+    let (own, step, centre) = (_mm256_set1_ps(own), _mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
+    for group in groups.iter() {
+        let mut scores = _mm512_setzero_si512();
+        for (p, codes) in group.planes(query.planes.len()) {
+            let n = plane_counts(codes, group.lanes, query.planes);
+            let positive = _mm512_add_epi64(n[0], _mm512_add_epi64(shift_left(n[1], 1), shift_left(n[2], 2)));
+            let sum = _mm512_sub_epi64(positive, shift_left(n[3], 3));
+            scores = _mm512_add_epi64(scores, shift_left(sum, p));
         }
-        code_sums = _mm512_add_epi64(code_sums, shift_left(ones, p));
+        let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm512_cvtepi64_ps(scores), centre));
+        let rescaled = _mm256_mul_ps(load_factors(group.rescale), products);
+        let estimates = _mm256_add_ps(own, _mm256_add_ps(load_factors(group.add), rescaled));
+        let nan = _mm256_cmp_ps_mask::<_CMP_UNORD_Q>(estimates, estimates);
+        let estimates = _mm256_mask_mov_ps(estimates, nan, own);
+        let mask = _mm256_cmp_ps_mask::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound));
+        let mask = u32::from(mask) & u32::from(tail_mask(group.links));
+        if mask != 0 {
+            let mut lanes = [0.0; GROUP];
+            // SAFETY: `lanes` has the 32 bytes that are written; the instruction needs no alignment.
+            unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), estimates) };
+            bound = hand_on(group.first, mask, &lanes, bound, below);
+        }
     }
-    (to_array(scores).map(|x| x as u32), to_array(code_sums).map(|x| x as u32))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
+fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: f64, least: f64, out: &mut [[f32; GROUP]]) {
+    let zero = _mm512_setzero_si512();
+    let (own, least) = (_mm512_set1_pd(own), _mm512_set1_pd(least));
+    let [lo, step, centre] = [vector.lo, vector.step, vector.centre].map(|x| _mm512_set1_pd(x));
+    for (group, out) in groups.iter().zip(out) {
+        let (mut scores, mut code_sums) = (zero, zero);
+        for (p, codes) in group.planes(vector.planes.len()) {
+            let n = plane_counts(codes, group.lanes, vector.planes);
+            // Horner's rule over the planes, from the heaviest down.
+            let sum =
+                n.into_iter().rev().fold(zero, |sum, n| _mm512_add_epi64(_mm512_add_epi64(sum, sum), n));
+            scores = _mm512_add_epi64(scores, shift_left(sum, p));
+            let mut ones = zero;
+            for row in codes.chunks_exact(8 * group.lanes) {
+                ones = _mm512_add_epi64(ones, _mm512_popcnt_epi64(load_bytes_tail(row)));
+            }
+            code_sums = _mm512_add_epi64(code_sums, shift_left(ones, p));
+        }
+        let product = _mm512_add_pd(
+            _mm512_mul_pd(lo, _mm512_cvtepi64_pd(code_sums)),
+            _mm512_mul_pd(step, _mm512_cvtepi64_pd(scores)),
+        );
+        let product = _mm512_sub_pd(product, centre);
+        let [add, rescale] = [group.add, group.rescale].map(|x| _mm512_cvtps_pd(load_factors(x)));
+        let estimates = _mm512_add_pd(_mm512_add_pd(own, add), _mm512_mul_pd(rescale, product));
+        let nan = _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(estimates, estimates);
+        let estimates = _mm512_max_pd(least, _mm512_mask_mov_pd(estimates, nan, own));
+        // SAFETY: `out` has the 32 bytes that are written; the instruction needs no alignment.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm512_cvtpd_ps(estimates)) };
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]

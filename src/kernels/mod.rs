@@ -3,6 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `groups.rs` | how neighbours' codes lie in a node |
 //! | `scalar.rs` | the reference: its functions define every result. Also what other architectures run: its loops keep several accumulators in fixed-size chunks, which LLVM turns into SSE2 or NEON. |
 //! | `avx2.rs`, `avx512.rs` | the same functions in the same order for x86-64 |
 //! | `tests.rs` | every set against `scalar.rs` |
@@ -19,29 +20,17 @@
 //! **Lengths.** Paired slices have equal lengths: a debug assertion. In a release build the excess is ignored or the
 //! call panics; no length makes a kernel read or write outside its slices. Nothing needs alignment: codes are read
 //! straight from a page.
-//!
-//! # Groups of codes
-//!
-//! The codes of 8 neighbours stand interleaved by 64-bit little-endian words, so that one 64-byte load holds the same
-//! word of all eight. Of a code with `bits` bits per dimension (1, 2 or 4), bit p of all dimensions makes plane p, of
-//! `words = ceil(d / 64)` words; word w of plane p of neighbour l stands at byte `((p * words + w) * 8 + l) * 8`:
-//!
-//! ```text
-//!  plane 0, word 0      plane 0, word 1            plane 1, word 0
-//! |n0|n1|n2|...|n7|    |n0|n1|n2|...|n7|   ...    |n0|n1|n2|...|n7|   ...
-//! ```
-//!
-//! A query stands in bit planes as well, one after the other (`planes[j * words + w]`). Its product with a code is
-//! a weighted sum of popcounts: `sum over p, j of 2^p weight_j popcount(code_p & query_j)`. (RaBitQ, section 3.3.)
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod groups;
 mod scalar;
 #[cfg(test)]
 mod tests;
 
+pub use groups::{Below, GROUP, Group, Groups, QueryQ4, StoredU8};
 use std::sync::OnceLock;
 
 /// Declares, for each kernel, its slot in the table, a method of the table and a free function that calls the
@@ -109,19 +98,17 @@ kernels! {
     /// `sum codes_i`, exact. At most [`MAX_CODES`] elements.
     fn sum_u8(codes: &[u8]) -> u64 where codes.len() <= MAX_CODES;
 
-    /// `sum q_i c_i` for each of the 8 neighbours of a [group](self#groups-of-codes), with q in signed 4-bit
-    /// integers as [`pack_planes_i4`] lays them out: planes of weight 1, 2, 4 and -8.
-    ///
-    /// `group` is `bits * words * 64` bytes, `planes` is `4 * words` words. Panics if either is shorter.
-    fn score_group_q4(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> [i32; 8]
-    where group.len() == bits * words * 64 && planes.len() == 4 * words;
+    /// Hands those of a node's [groups](groups)' slots to `below` whose estimate
+    /// `own + (f_add + f_rescale step (sum i_k c_k - centre))` is at most `bound`, in order of the slots. An estimate that
+    /// is NaN is replaced by `own`. Panics if the groups are shorter than they say.
+    fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, bound: f32, below: Below<'_>)
+    where groups.links <= groups.slots && !query.planes.is_empty();
 
-    /// `(sum q_i c_i, sum c_i)` for each of the 8 neighbours of a [group](self#groups-of-codes), with q in
-    /// unsigned 8-bit integers as [`pack_planes_u8`] lays them out: planes of weight 1, 2, ... 128.
-    ///
-    /// `group` is `bits * words * 64` bytes, `planes` is `8 * words` words. Panics if either is shorter.
-    fn score_group_u8(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> ([u32; 8], [u32; 8])
-    where group.len() == bits * words * 64 && planes.len() == 8 * words;
+    /// `max(own + f_add + f_rescale <x, y>, least)` for each slot of a node's [groups](groups), where y is the vector, c a
+    /// code, and `<x, y> = lo sum c_k + step sum y_k c_k - centre`. An estimate that is NaN is replaced by `own`. Lanes
+    /// without a neighbour get anything. Panics if the groups are shorter than they say.
+    fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: f64, least: f64, out: &mut [[f32; 8]])
+    where groups.links <= groups.slots && !vector.planes.is_empty() && out.len() >= groups.links.div_ceil(GROUP);
 
     /// Cuts codes into bit planes: bit `i % 64` of word `j * words + i / 64` becomes bit j of `codes[i]`, where
     /// `words = ceil(codes.len() / 64)`. Bits past the last code become zero. Panics if `planes` is shorter than
@@ -174,23 +161,31 @@ pub struct ResidualSums {
     pub origin_total: f32,
 }
 
-/// The 4 planes (weights 1, 2, 4, -8) of values in -8..=7, for [`score_group_q4`]. See [`pack_planes`].
+/// The 4 planes (weights 1, 2, 4, -8) of values in -8..=7, for [`estimate_q4`].
 #[inline]
-pub fn pack_planes_i4(values: &[i8], planes: &mut [u64]) {
+pub fn pack_planes_i4(values: &[i8], planes: &mut [[u64; 4]]) {
     debug_assert!(values.iter().all(|v| (-8..=7).contains(v)));
+    debug_assert_eq!(planes.len(), values.len().div_ceil(64));
     // SAFETY: i8 and u8 have the same size, alignment and valid bit patterns. The low four bits of an i8 are the
     // value's 4-bit two's complement.
     let codes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), values.len()) };
-    pack_planes(codes, 4, planes);
+    for (codes, words) in codes.chunks(64).zip(planes) {
+        pack_planes(codes, 4, words);
+    }
 }
 
-/// The 8 planes (weights 1, 2, ... 128) of 8-bit codes, for [`score_group_u8`]. See [`pack_planes`].
+/// The 8 planes (weights 1, 2, ... 128) of 8-bit codes, for [`estimate_u8`].
 #[inline]
-pub fn pack_planes_u8(codes: &[u8], planes: &mut [u64]) {
-    pack_planes(codes, 8, planes);
+pub fn pack_planes_u8(codes: &[u8], planes: &mut [[u64; 8]]) {
+    debug_assert_eq!(planes.len(), codes.len().div_ceil(64));
+    for (codes, words) in codes.chunks(64).zip(planes) {
+        pack_planes(codes, 8, words);
+    }
 }
 
-/// Asks the CPU to bring `bytes` into its first cache, where that can be asked for; nothing depends on it.
+/// Asks the CPU to bring `bytes` into its second cache, where that can be asked for; nothing depends on it.
+///
+/// Not into the first: a core waits for a handful of lines at once on behalf of that one, and a node is more than that.
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
     prefetch_range(bytes.as_ptr(), bytes.len());
@@ -201,29 +196,16 @@ pub fn prefetch(bytes: &[u8]) {
 pub fn prefetch_range(start: *const u8, length: usize) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         /// Of a line of the cache.
         const LINE: usize = 64;
         for at in (0..length).step_by(LINE) {
             // SAFETY: a prefetch reads nothing, whatever the address; SSE is part of every x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at).cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(at).cast()) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, length);
-}
-
-/// The 64-byte blocks of each code plane of a group, with the plane's number.
-#[inline(always)]
-fn group_planes(group: &[u8], words: usize, bits: usize) -> impl Iterator<Item = (usize, &[[u8; 64]])> {
-    let blocks = group.as_chunks::<64>().0;
-    (0..bits).map(move |p| (p, &blocks[p * words..][..words]))
-}
-
-/// Plane by plane, the query planes from number `first` on.
-#[inline(always)]
-fn query_planes<const P: usize>(planes: &[u64], words: usize, first: usize) -> [&[u64]; P] {
-    std::array::from_fn(|j| &planes[(first + j) * words..][..words])
 }
 
 /// `rest` followed by zeros, so that a tail can take the path of a full chunk.

@@ -3,7 +3,7 @@
 //! They are also what every CPU without an own set runs. Sums therefore run over `LANES` independent accumulators,
 //! which LLVM maps to vector registers; it may not reorder float additions by itself.
 
-use super::{Kernels, ResidualSums, group_planes, padded, query_planes};
+use super::{Below, GROUP, Group, Groups, Kernels, QueryQ4, ResidualSums, StoredU8, padded};
 use std::f32::consts::FRAC_1_SQRT_2;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -17,8 +17,8 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_f32_u8,
     dot_u8,
     sum_u8,
-    score_group_q4,
-    score_group_u8,
+    estimate_q4,
+    estimate_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -93,50 +93,78 @@ pub(super) fn sum_u8(codes: &[u8]) -> u64 {
     codes.iter().map(|&c| u32::from(c)).sum::<u32>().into()
 }
 
-/// For each query plane and neighbour, the popcount of their common bits.
+/// For each plane of a vector and each lane, the popcount of the bits they share.
 #[inline(always)]
-fn plane_counts<const P: usize>(codes: &[[u8; 64]], planes: [&[u64]; P]) -> [[u64; 8]; P] {
-    let mut counts = [[0; 8]; P];
-    for (w, block) in codes.iter().enumerate() {
-        let code = block.as_chunks::<8>().0;
-        for (counts, plane) in counts.iter_mut().zip(planes) {
-            let query = plane[w];
-            for (count, &code) in counts.iter_mut().zip(code) {
-                *count += u64::from((u64::from_le_bytes(code) & query).count_ones());
+fn plane_counts<const P: usize>(codes: &[u8], lanes: usize, vector: &[[u64; P]]) -> [[u32; GROUP]; P] {
+    let mut counts = [[0; GROUP]; P];
+    for (row, words) in codes.chunks_exact(8 * lanes).zip(vector) {
+        for (counts, word) in counts.iter_mut().zip(words) {
+            for (count, &code) in counts.iter_mut().zip(row.as_chunks::<8>().0) {
+                *count += (u64::from_le_bytes(code) & word).count_ones();
             }
         }
     }
     counts
 }
 
-pub(super) fn score_group_q4(group: &[u8], words: usize, bits: usize, planes: &[u64]) -> [i32; 8] {
-    let planes = query_planes::<4>(planes, words, 0);
-    let mut scores = [0; 8];
-    for (p, codes) in group_planes(group, words, bits) {
-        let n = plane_counts(codes, planes).map(|counts| counts.map(|n| n as i32));
-        for (l, score) in scores.iter_mut().enumerate() {
-            *score += (n[0][l] + 2 * n[1][l] + 4 * n[2][l] - 8 * n[3][l]) << p;
-        }
-    }
-    scores
-}
-
-pub(super) fn score_group_u8(
-    group: &[u8],
-    words: usize,
-    bits: usize,
-    planes: &[u64],
-) -> ([u32; 8], [u32; 8]) {
-    let planes = query_planes::<8>(planes, words, 0);
-    let (mut scores, mut code_sums) = ([0; 8], [0; 8]);
-    for (p, codes) in group_planes(group, words, bits) {
-        for (j, counts) in plane_counts(codes, planes).iter().enumerate() {
-            for (score, &n) in scores.iter_mut().zip(counts) {
-                *score += (n as u32) << (p + j);
+pub(super) fn estimate_q4(
+    groups: Groups<'_>,
+    query: QueryQ4<'_>,
+    own: f32,
+    mut bound: f32,
+    below: Below<'_>,
+) {
+    for group in groups.iter() {
+        let mut scores = [0; GROUP];
+        for (p, codes) in group.planes(query.planes.len()) {
+            let n = plane_counts(codes, group.lanes, query.planes).map(|counts| counts.map(|n| n as i32));
+            for (l, score) in scores.iter_mut().enumerate() {
+                *score += (n[0][l] + 2 * n[1][l] + 4 * n[2][l] - 8 * n[3][l]) << p;
             }
         }
-        for block in codes {
-            for (sum, &code) in code_sums.iter_mut().zip(block.as_chunks::<8>().0) {
+        for (lane, score) in scores.into_iter().enumerate().take(group.links) {
+            let (add, rescale) = group.factors(lane);
+            let estimate = own + (add + rescale * (query.step * (score as f32 - query.centre)));
+            let estimate = if estimate.is_nan() { own } else { estimate };
+            if estimate <= bound {
+                bound = below(group.first + lane, estimate);
+            }
+        }
+    }
+}
+
+pub(super) fn estimate_u8(
+    groups: Groups<'_>,
+    vector: StoredU8<'_>,
+    own: f64,
+    least: f64,
+    out: &mut [[f32; GROUP]],
+) {
+    for (group, out) in groups.iter().zip(out) {
+        let (scores, code_sums) = products(&group, vector.planes);
+        for (lane, out) in out.iter_mut().enumerate().take(group.links) {
+            let (add, rescale) = group.factors(lane);
+            let product = vector.lo * f64::from(code_sums[lane]) + vector.step * f64::from(scores[lane])
+                - vector.centre;
+            let estimate = own + f64::from(add) + f64::from(rescale) * product;
+            let estimate = if estimate.is_nan() { own } else { estimate };
+            *out = (if estimate < least { least } else { estimate }) as f32;
+        }
+    }
+}
+
+/// For each lane, the product of its code with the vector's, and the sum of its code.
+#[inline(always)]
+fn products(group: &Group<'_>, vector: &[[u64; 8]]) -> ([u32; GROUP], [u32; GROUP]) {
+    let (mut scores, mut code_sums) = ([0; GROUP], [0; GROUP]);
+    for (p, codes) in group.planes(vector.len()) {
+        for (j, counts) in plane_counts(codes, group.lanes, vector).iter().enumerate() {
+            for (score, n) in scores.iter_mut().zip(counts) {
+                *score += n << (p + j);
+            }
+        }
+        for row in codes.chunks_exact(8 * group.lanes) {
+            for (sum, &code) in code_sums.iter_mut().zip(row.as_chunks::<8>().0) {
                 *sum += u64::from_le_bytes(code).count_ones() << p;
             }
         }

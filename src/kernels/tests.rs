@@ -1,7 +1,10 @@
 //! Every available set against `scalar.rs`, and `scalar.rs` against plain definitions in wide arithmetic: at every
 //! length up to 300 and some large ones, at every alignment for bytes, and on hostile values.
 
-use super::{Kernels, MAX_CODES, active, available, pack_planes_i4, pack_planes_u8, scalar};
+use super::{
+    GROUP, Groups, Kernels, MAX_CODES, QueryQ4, StoredU8, active, available, pack_planes_i4, pack_planes_u8,
+    scalar,
+};
 
 /// Every length at which some main loop, remainder or tail begins or ends, and more.
 fn lengths() -> impl Iterator<Item = usize> {
@@ -223,70 +226,160 @@ fn a_query_times_codes_is_right_at_every_length_and_alignment() {
     }
 }
 
-/// Codes of 8 neighbours, `bits` bits each, as a group: word by word, straight from the definition.
-fn group_of(codes: &[Vec<u8>; 8], bits: usize, words: usize) -> Vec<u8> {
-    let mut group = vec![0u8; bits * words * 64];
-    for (l, code) in codes.iter().enumerate() {
-        for (i, &c) in code.iter().enumerate() {
-            for p in (0..bits).filter(|p| c >> p & 1 != 0) {
-                let word = ((p * words + i / 64) * 8 + l) * 8;
-                group[word + i % 64 / 8] |= 1 << (i % 8);
-            }
-        }
+/// A node's neighbours: a code each, and the factors.
+struct Node {
+    codes: Vec<Vec<u8>>,
+    factors: Vec<(f32, f32)>,
+    bits: usize,
+    words: usize,
+}
+
+/// Bytes between a node's groups, per lane.
+const GAP: usize = 6;
+
+impl Node {
+    /// With factors that make all estimates integers.
+    fn new(random: &mut Random, d: usize, bits: usize, slots: usize, extreme: bool) -> Self {
+        let mask = (1u8 << bits) - 1;
+        let mut code = || random.bytes(d).iter().map(|c| if extreme { mask } else { c & mask }).collect();
+        let codes = (0..slots).map(|_| code()).collect();
+        let mut factor = || (random.next() % 64) as f32 - 32.0;
+        let factors = (0..slots).map(|_| (factor(), factor() / 8.0)).collect();
+        Self { codes, factors, bits, words: d.div_ceil(64) }
     }
-    group
+
+    /// The groups, word by word, straight from the definition.
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (codes, factors) in self.codes.chunks(GROUP).zip(self.factors.chunks(GROUP)) {
+            let (start, lanes) = (bytes.len(), codes.len());
+            bytes.resize(start + lanes * self.bits * self.words * 8, 0);
+            for (l, code) in codes.iter().enumerate() {
+                for (i, &c) in code.iter().enumerate() {
+                    for p in (0..self.bits).filter(|p| c >> p & 1 != 0) {
+                        let word = ((p * self.words + i / 64) * lanes + l) * 8;
+                        bytes[start + word + i % 64 / 8] |= 1 << (i % 8);
+                    }
+                }
+            }
+            bytes.extend(factors.iter().flat_map(|f| f.0.to_le_bytes()));
+            bytes.extend(factors.iter().flat_map(|f| f.1.to_le_bytes()));
+            bytes.resize(bytes.len() + lanes * GAP, 0xa5);
+        }
+        bytes
+    }
+
+    fn groups<'a>(&self, bytes: &'a [u8], links: usize) -> Groups<'a> {
+        Groups { bytes, lane_bytes: 8 * self.bits * self.words, gap: GAP, slots: self.codes.len(), links }
+    }
+
+    fn dot(&self, slot: usize, vector: &dyn Fn(usize) -> f64) -> f64 {
+        self.codes[slot].iter().enumerate().map(|(i, &c)| f64::from(c) * vector(i)).sum()
+    }
+}
+
+fn collect_q4(
+    set: &Kernels,
+    groups: Groups<'_>,
+    query: QueryQ4<'_>,
+    own: f32,
+    bound: f32,
+) -> Vec<(usize, f32)> {
+    let mut found = Vec::new();
+    set.estimate_q4(groups, query, own, bound, &mut |slot, estimate| {
+        found.push((slot, estimate));
+        bound
+    });
+    found
 }
 
 #[test]
-fn group_scores_are_the_integer_products_of_query_and_codes() {
+fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
     let mut random = Random(5);
     // 2000 dimensions make 32 words, past the block in which AVX2 counts in bytes; 16,000 make 250.
     for d in (1usize..=130).chain([384, 768, 1536, 1983, 1984, 1985, 2000, 4000, 16_000]) {
-        let words = d.div_ceil(64);
         for bits in [1, 2, 4] {
-            for extreme in [false, true] {
-                let codes: [Vec<u8>; 8] = std::array::from_fn(|_| {
-                    let mask = (1u8 << bits) - 1;
-                    random.bytes(d).iter().map(|c| if extreme { mask } else { c & mask }).collect()
-                });
-                let signed: Vec<i8> =
-                    random.bytes(d).iter().map(|q| if extreme { -8 } else { (q % 16) as i8 - 8 }).collect();
-                let unsigned: Vec<u8> =
-                    random.bytes(d).iter().map(|&q| if extreme { 255 } else { q }).collect();
+            let (slots, extreme) = (1 + (d + bits) % 19, d % 5 == 0);
+            let node = Node::new(&mut random, d, bits, slots, extreme);
+            let links = slots - d % slots.min(7);
+            let signed: Vec<i8> =
+                random.bytes(d).iter().map(|q| if extreme { -8 } else { (q % 16) as i8 - 8 }).collect();
+            let unsigned: Vec<u8> = random.bytes(d).iter().map(|&q| if extreme { 255 } else { q }).collect();
+            let mut planes_q4 = vec![[!0; 4]; node.words];
+            let mut planes_u8 = vec![[!0; 8]; node.words];
+            pack_planes_i4(&signed, &mut planes_q4);
+            pack_planes_u8(&unsigned, &mut planes_u8);
 
-                // The page may put the group anywhere.
-                let at = d % 64;
-                let mut page = vec![0xa5; at];
-                page.extend(group_of(&codes, bits, words));
-                page.push(0x5a);
-                let group = &page[at..page.len() - 1];
+            // The page may put the node anywhere, and ends with it.
+            let at = d % 64;
+            let page = [vec![0xa5; at], node.bytes()].concat();
+            let groups = node.groups(&page[at..], links);
+            let query = QueryQ4 { planes: &planes_q4, step: 0.5, centre: 3.0 };
+            let vector = StoredU8 { planes: &planes_u8, lo: -2.0, step: 0.25, centre: 7.0 };
 
-                let dot = |code: &[u8], q: &dyn Fn(usize) -> i64| -> i64 {
-                    code.iter().enumerate().map(|(i, &c)| i64::from(c) * q(i)).sum()
-                };
-                let want_q4 = codes.each_ref().map(|c| dot(c, &|i| i64::from(signed[i])) as i32);
-                let want_u8 = codes.each_ref().map(|c| dot(c, &|i| i64::from(unsigned[i])) as u32);
-                let want_sum = codes.each_ref().map(|c| dot(c, &|_| 1) as u32);
-                let mut planes_q4 = vec![!0; 4 * words];
-                let mut planes_u8 = vec![!0; 8 * words];
-                pack_planes_i4(&signed, &mut planes_q4);
-                pack_planes_u8(&unsigned, &mut planes_u8);
-                for set in available() {
-                    let context = format!("{}, d = {d}, {bits} bits", set.name());
-                    assert_eq!(set.score_group_q4(group, words, bits, &planes_q4), want_q4, "{context}");
-                    let (scores, sums) = set.score_group_u8(group, words, bits, &planes_u8);
-                    assert_eq!((scores, sums), (want_u8, want_sum), "{context}");
-                }
+            let want_q4: Vec<(usize, f32)> = (0..links)
+                .map(|slot| {
+                    let product = 0.5 * (node.dot(slot, &|i| f64::from(signed[i])) as f32 - 3.0);
+                    let (add, rescale) = node.factors[slot];
+                    (slot, 100.0 + (add + rescale * product))
+                })
+                .collect();
+            let want_u8: Vec<f32> = (0..links)
+                .map(|slot| {
+                    let (dot, sum) = (node.dot(slot, &|i| f64::from(unsigned[i])), node.dot(slot, &|_| 1.0));
+                    let (add, rescale) = node.factors[slot];
+                    let product = -2.0 * sum + 0.25 * dot - 7.0;
+                    (100.0 + f64::from(add) + f64::from(rescale) * product).max(5.0) as f32
+                })
+                .collect();
+            let median = want_q4[links / 2].1;
+            for set in available() {
+                let context = format!("{}, d = {d}, {bits} bits, {links} of {slots}", set.name());
+                let all = collect_q4(set, groups, query, 100.0, f32::INFINITY);
+                assert_eq!(all, want_q4, "{context}");
+                let some = collect_q4(set, groups, query, 100.0, median);
+                let below: Vec<_> = want_q4.iter().copied().filter(|found| found.1 <= median).collect();
+                assert_eq!(some, below, "{context}");
+                let mut estimates = vec![[0.0; GROUP]; links.div_ceil(GROUP)];
+                set.estimate_u8(groups, vector, 100.0, 5.0, &mut estimates);
+                assert_eq!(estimates.as_flattened()[..links], want_u8, "{context}");
             }
         }
     }
 }
 
 #[test]
-fn a_group_without_words_scores_zero() {
+fn a_bound_that_is_lowered_holds_for_the_rest_of_the_group() {
+    let node = Node::new(&mut Random(11), 64, 1, 8, false);
+    let bytes = node.bytes();
+    let query = QueryQ4 { planes: &[[0; 4]], step: 0.0, centre: 0.0 };
     for set in available() {
-        assert_eq!(set.score_group_q4(&[], 0, 1, &[]), [0; 8]);
-        assert_eq!(set.score_group_u8(&[], 0, 2, &[]), ([0; 8], [0; 8]));
+        let mut calls = 0;
+        set.estimate_q4(node.groups(&bytes, 8), query, 0.0, f32::INFINITY, &mut |_, _| {
+            calls += 1;
+            f32::NEG_INFINITY
+        });
+        assert_eq!(calls, 1, "{}", set.name());
+    }
+}
+
+#[test]
+fn estimates_that_are_not_numbers_are_the_nodes_own_distance() {
+    let mut node = Node::new(&mut Random(12), 64, 1, 3, true);
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    node.factors = vec![(nan, 1.0), (inf, -inf), (0.0, 0.0)];
+    let bytes = node.bytes();
+    let groups = node.groups(&bytes, 3);
+    for set in available() {
+        let query = QueryQ4 { planes: &[[1; 4]], step: 1.0, centre: -9.0 };
+        let found = collect_q4(set, groups, query, 4.0, 4.0);
+        assert_eq!(found, [(0, 4.0), (1, 4.0), (2, 4.0)], "{}", set.name());
+        let vector = StoredU8 { planes: &[[1; 8]], lo: 1.0, step: 1.0, centre: 0.0 };
+        let mut estimates = [[0.0; GROUP]];
+        set.estimate_u8(groups, vector, 4.0, 0.0, &mut estimates);
+        assert_eq!(estimates[0][..3], [4.0; 3], "{}", set.name());
+        set.estimate_u8(groups, vector, 4.0, 9.0, &mut estimates);
+        assert_eq!(estimates[0][..3], [9.0; 3], "{}", set.name());
     }
 }
 
@@ -440,12 +533,17 @@ fn a_hadamard_transform_of_no_power_of_two_panics() {
 }
 
 #[test]
-fn a_group_or_planes_too_short_panic_instead_of_reading_on() {
+fn groups_that_are_too_short_panic_instead_of_reading_on() {
     for set in available() {
-        for (group, planes) in [(127, 8), (128, 7), (0, 0)] {
-            let (group, planes) = (vec![0; group], vec![0; planes]);
-            assert!(std::panic::catch_unwind(|| set.score_group_q4(&group, 2, 1, &planes)).is_err());
-            assert!(std::panic::catch_unwind(|| set.score_group_u8(&group, 2, 1, &planes)).is_err());
+        for (bytes, links) in [(8 * 16 - 1, 8), (8 * 22 + 15, 9), (0, 1)] {
+            let bytes = vec![0; bytes];
+            let groups = Groups { bytes: &bytes, lane_bytes: 8, gap: 6, slots: 9, links };
+            let query = QueryQ4 { planes: &[[0; 4]], step: 0.0, centre: 0.0 };
+            let vector = StoredU8 { planes: &[[0; 8]], lo: 0.0, step: 0.0, centre: 0.0 };
+            let score = || collect_q4(set, groups, query, 0.0, 0.0);
+            assert!(std::panic::catch_unwind(score).is_err(), "{}, {links}", set.name());
+            let score = || set.estimate_u8(groups, vector, 0.0, 0.0, &mut [[0.0; GROUP]; 2]);
+            assert!(std::panic::catch_unwind(score).is_err(), "{}, {links}", set.name());
         }
         assert!(std::panic::catch_unwind(|| set.pack_planes(&[1; 65], 4, &mut [0; 7])).is_err());
     }

@@ -1,25 +1,23 @@
-//! Estimated distances to the eight neighbours of a group, from their codes alone.
+//! Estimated distances to a node's neighbours, from their codes alone.
 //!
-//! Both estimators compute `own + f_add + f_rescale <x, y>` for each lane, `own` being the distance between y
-//! and the node that holds the group. They differ in what y is: [`Estimator`] holds a query, reduced to
-//! signed 4-bit integers; [`InsertEstimator`] a stored vector, with its 8-bit codes as they are. Lanes
-//! without a neighbour give numbers without a meaning.
+//! Both estimators compute `own + f_add + f_rescale <x, y>` for each neighbour, `own` being the distance between y
+//! and the node that holds the groups. They differ in what y is: [`Estimator`] holds a query, reduced to
+//! signed 4-bit integers; [`InsertEstimator`] a stored vector, with its 8-bit codes as they are.
 
-use super::layout::{Bits, GROUP, Group, GroupLayout};
+use super::layout::{Bits, GROUP, GroupLayout, Groups};
 use super::sq8::Sq8;
 use super::sum;
-use crate::kernels;
+use crate::kernels::{self, Below, QueryQ4, StoredU8};
 use crate::metric::Geometry;
 
 /// A query's estimates.
 pub struct Estimator {
-    layout: GroupLayout,
     form: Form,
 }
 
 enum Form {
     /// Planes of integers `i`, q being about `step i`; `centre` is `h sum i`.
-    Planes { planes: Vec<u64>, step: f32, centre: f32 },
+    Planes { planes: Vec<[u64; 4]>, step: f32, centre: f32 },
     /// The query as it is, for 8-bit codes; `centre` is `h sum q`.
     Floats { vector: Vec<f32>, centre: f32 },
 }
@@ -33,35 +31,41 @@ impl Estimator {
             Form::Floats { vector: vector.to_vec(), centre: (f64::from(h) * sum(vector)) as f32 }
         } else {
             let (values, step) = quantise_query(vector);
-            let mut planes = vec![0; 4 * layout.words()];
+            let mut planes = vec![[0; 4]; layout.words()];
             kernels::pack_planes_i4(&values, &mut planes);
             let sum: i32 = values.iter().map(|&v| i32::from(v)).sum();
             Form::Planes { planes, step, centre: h * sum as f32 }
         };
-        Self { layout, form }
+        Self { form }
     }
 
-    /// The estimates for a group, in the geometry of its factors: L2 squared, or negative inner product.
-    /// `own` is the query's distance to the node, as [`Query::distance`](super::Query::distance) gives it.
-    /// Never NaN unless `own` is; where the factors overflow, `own`.
+    /// Hands the neighbours whose estimates are at most `bound` to `below`, in order of their slots.
+    ///
+    /// Estimates are in the geometry of the factors: L2 squared, or negative inner product. `own` is the query's
+    /// distance to the node, as [`Query::distance`](super::Query::distance) gives it. They are never NaN unless
+    /// `own` is; where the factors overflow, they are `own`.
     #[inline]
-    pub fn score(&self, group: Group<'_>, own: f32) -> [f32; GROUP] {
-        let products: [f32; GROUP] = match &self.form {
-            Form::Planes { planes, step, centre } => {
-                let (words, bits) = (self.layout.words(), self.layout.bits().count());
-                group
-                    .with_full_codes(|codes| kernels::score_group_q4(codes, words, bits, planes))
-                    .map(|product| step * (product as f32 - centre))
+    pub fn estimate(&self, groups: Groups<'_>, own: f32, bound: f32, below: Below<'_>) {
+        match &self.form {
+            &Form::Planes { ref planes, step, centre } => {
+                kernels::estimate_q4(groups, QueryQ4 { planes, step, centre }, own, bound, below);
             }
-            Form::Floats { vector, centre } => std::array::from_fn(|lane| {
-                group.byte_codes(lane).map_or(0.0, |codes| kernels::dot_f32_u8(vector, codes) - centre)
-            }),
-        };
-        let (add, rescale) = group.factors();
-        std::array::from_fn(|lane| {
-            let estimate = own + (add[lane] + rescale[lane] * products[lane]);
-            if estimate.is_nan() { own } else { estimate }
-        })
+            Form::Floats { vector, centre } => {
+                let mut bound = bound;
+                for group in groups.iter() {
+                    let codes = group.codes.chunks_exact(vector.len());
+                    for (lane, codes) in codes.enumerate().take(group.links) {
+                        let (add, rescale) = group.factors(lane);
+                        let product = kernels::dot_f32_u8(vector, codes) - centre;
+                        let estimate = own + (add + rescale * product);
+                        let estimate = if estimate.is_nan() { own } else { estimate };
+                        if estimate <= bound {
+                            bound = below(group.first + lane, estimate);
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -79,76 +83,96 @@ fn quantise_query(vector: &[f32]) -> (Vec<i8>, f32) {
     (codes.into_iter().map(|c| c.min(15) as i8 - 8).collect(), step)
 }
 
-/// A stored vector's estimates: what insertion asks for.
-pub struct InsertEstimator<'a> {
+/// A stored vector's estimates: what insertion asks for. Keeps its memory from one vector to the next.
+pub struct InsertEstimator {
     layout: GroupLayout,
     geometry: Geometry,
-    vector: Sq8<'a>,
+    lo: f64,
+    step: f64,
+    /// h times the sum of the coordinates.
+    centre: f64,
+    norm_squared: f64,
     /// Empty at 8 bits, where codes are compared byte by byte.
-    planes: Vec<u64>,
-    sum: f64,
+    planes: Vec<[u64; 8]>,
+    /// Empty at fewer than 8 bits.
+    codes: Vec<u8>,
+    estimates: Vec<[f32; GROUP]>,
 }
 
-impl<'a> InsertEstimator<'a> {
-    /// Prepares a stored vector. For groups whose factors were made for `geometry`.
-    pub fn new(layout: GroupLayout, geometry: Geometry, vector: Sq8<'a>) -> Self {
-        debug_assert_eq!(layout.dimensions(), vector.dimensions());
-        let mut planes = Vec::new();
-        if layout.bits() != Bits::Eight {
-            planes.resize(8 * layout.words(), 0);
-            kernels::pack_planes_u8(vector.codes, &mut planes);
+impl InsertEstimator {
+    /// For groups whose factors were made for `geometry`. Stands for the zero vector at first.
+    pub fn new(layout: GroupLayout, geometry: Geometry) -> Self {
+        let (words, bytes) =
+            if layout.bits() == Bits::Eight { (0, layout.dimensions()) } else { (layout.words(), 0) };
+        Self {
+            layout,
+            geometry,
+            lo: 0.0,
+            step: 0.0,
+            centre: 0.0,
+            norm_squared: 0.0,
+            planes: vec![[0; 8]; words],
+            codes: vec![0; bytes],
+            estimates: Vec::new(),
         }
-        Self { layout, geometry, vector, planes, sum: vector.sum() }
     }
 
-    /// Estimates of the distances between this vector and a group's neighbours; `own` is this vector's
+    /// Takes another vector.
+    pub fn prepare(&mut self, vector: Sq8<'_>) {
+        debug_assert_eq!(self.layout.dimensions(), vector.dimensions());
+        (self.lo, self.step) = (f64::from(vector.header.lo), f64::from(vector.header.step));
+        self.centre = f64::from(self.layout.bits().centre()) * vector.sum();
+        self.norm_squared = vector.norm_squared();
+        if self.layout.bits() == Bits::Eight {
+            self.codes.copy_from_slice(vector.codes);
+        } else {
+            kernels::pack_planes_u8(vector.codes, &mut self.planes);
+        }
+    }
+
+    /// Estimates of the distances between this vector and a node's neighbours; `own` is this vector's
     /// distance to the node ([`Sq8::distance`]). Squared lengths are cut off at 0.
-    pub fn score(&self, group: Group<'_>, own: f32) -> [f32; GROUP] {
+    pub fn score(&mut self, groups: Groups<'_>, own: f32) -> &[f32] {
         let least = match self.geometry {
             Geometry::L2Squared => 0.0,
             Geometry::NegativeInnerProduct => f64::NEG_INFINITY,
         };
         let own = f64::from(own);
-        let (add, rescale) = group.factors();
-        let products = self.products(group);
-        std::array::from_fn(|lane| {
-            let estimate = own + f64::from(add[lane]) + f64::from(rescale[lane]) * products[lane];
-            let estimate = if estimate.is_nan() { own } else { estimate };
-            (if estimate < least { least } else { estimate }) as f32
-        })
+        self.estimates.resize(groups.links.div_ceil(GROUP), [0.0; GROUP]);
+        if self.layout.bits() == Bits::Eight {
+            self.score_bytes(groups, own, least);
+        } else {
+            let Self { ref planes, lo, step, centre, .. } = *self;
+            let vector = StoredU8 { planes, lo, step, centre };
+            kernels::estimate_u8(groups, vector, own, least, &mut self.estimates);
+        }
+        &self.estimates.as_flattened()[..groups.links]
     }
 
     /// The distances between this vector's **own** neighbours and itself, if it is the node that holds the
-    /// group. Not estimates: `|b - v^|^2` or `-<b, v^>` up to rounding, b being the neighbour
+    /// groups. Not estimates: `|b - v^|^2` or `-<b, v^>` up to rounding, b being the neighbour
     /// as it was when encoded.
-    pub fn own_distances(&self, group: Group<'_>) -> [f32; GROUP] {
+    pub fn own_distances(&mut self, groups: Groups<'_>) -> &[f32] {
         let own = match self.geometry {
             Geometry::L2Squared => 0.0,
-            Geometry::NegativeInnerProduct => -self.vector.norm_squared() as f32,
+            Geometry::NegativeInnerProduct => -self.norm_squared as f32,
         };
-        self.score(group, own)
+        self.score(groups, own)
     }
 
-    /// `<x, y^>` for each lane.
-    fn products(&self, group: Group<'_>) -> [f64; GROUP] {
-        let (lo, step) = (f64::from(self.vector.header.lo), f64::from(self.vector.header.step));
-        let centre = f64::from(self.layout.bits().centre()) * self.sum;
-        if self.layout.bits() == Bits::Eight {
-            return std::array::from_fn(|lane| {
-                group.byte_codes(lane).map_or(0.0, |codes| {
-                    lo * kernels::sum_u8(codes) as f64
-                        + step * kernels::dot_u8(codes, self.vector.codes) as f64
-                        - centre
-                })
-            });
+    fn score_bytes(&mut self, groups: Groups<'_>, own: f64, least: f64) {
+        for (group, estimates) in groups.iter().zip(&mut self.estimates) {
+            let codes = group.codes.chunks_exact(self.codes.len());
+            for ((lane, codes), out) in codes.enumerate().zip(estimates).take(group.links) {
+                let (add, rescale) = group.factors(lane);
+                let product = self.lo * kernels::sum_u8(codes) as f64
+                    + self.step * kernels::dot_u8(codes, &self.codes) as f64
+                    - self.centre;
+                let estimate = own + f64::from(add) + f64::from(rescale) * product;
+                let estimate = if estimate.is_nan() { own } else { estimate };
+                *out = (if estimate < least { least } else { estimate }) as f32;
+            }
         }
-        let (words, bits) = (self.layout.words(), self.layout.bits().count());
-        let (dots, sums) =
-            group.with_full_codes(|codes| kernels::score_group_u8(codes, words, bits, &self.planes));
-        // Both fit i32 (16,000 * 15 * 255 < 2^26), which converts to f64 in one instruction; u32 does not.
-        std::array::from_fn(|lane| {
-            lo * f64::from(sums[lane] as i32) + step * f64::from(dots[lane] as i32) - centre
-        })
     }
 }
 
@@ -201,6 +225,10 @@ mod tests {
             out
         }
 
+        fn groups(&self) -> Groups<'_> {
+            self.layout.groups(&self.group, 0, GROUP, GROUP)
+        }
+
         /// The lane's centred code.
         fn centred(&self, lane: usize) -> Vec<f32> {
             let mut code = vec![0; self.layout.lane_bytes()];
@@ -216,6 +244,22 @@ mod tests {
             };
             (0..self.codes.len()).map(|i| value(i) - self.layout.bits().centre()).collect()
         }
+    }
+
+    fn scores(estimator: &Estimator, groups: Groups<'_>, own: f32) -> Vec<f32> {
+        let mut scores = Vec::new();
+        estimator.estimate(groups, own, f32::INFINITY, &mut |slot, estimate| {
+            assert_eq!(slot, scores.len());
+            scores.push(estimate);
+            f32::INFINITY
+        });
+        scores
+    }
+
+    fn inserting(layout: GroupLayout, geometry: Geometry, stored: Sq8<'_>) -> InsertEstimator {
+        let mut estimator = InsertEstimator::new(layout, geometry);
+        estimator.prepare(stored);
+        estimator
     }
 
     fn exact(geometry: Geometry, a: &[f32], b: &[f32]) -> f64 {
@@ -238,7 +282,7 @@ mod tests {
                     Bits::Eight => query.clone(),
                     _ => values.iter().map(|&v| f32::from(v) * step).collect(),
                 };
-                let scores = Estimator::new(node.layout, &query).score(node.layout.group(&node.group), 3.0);
+                let scores = scores(&Estimator::new(node.layout, &query), node.groups(), 3.0);
                 for (lane, score) in scores.iter().enumerate() {
                     let x = node.centred(lane);
                     let r: Vec<f32> = add(&node.neighbours[lane], -1.0, &node.decoded());
@@ -264,10 +308,10 @@ mod tests {
         ) {
             for geometry in GEOMETRIES {
                 let node = Node::new(d, ALL[bits], geometry, seed, spread);
-                let estimator = InsertEstimator::new(node.layout, geometry, node.stored());
-                let seen = estimator.own_distances(node.layout.group(&node.group));
+                let mut estimator = inserting(node.layout, geometry, node.stored());
+                let seen = estimator.own_distances(node.groups());
                 let u = node.decoded();
-                for (neighbour, seen) in node.neighbours.iter().zip(seen) {
+                for (neighbour, &seen) in node.neighbours.iter().zip(seen) {
                     let expected = exact(geometry, neighbour, &u);
                     let r = naive_l2_squared(neighbour, &u).sqrt();
                     let size = naive_dot(&u, &u).sqrt() * (r + naive_dot(&u, &u).sqrt()) + r * r;
@@ -305,10 +349,12 @@ mod tests {
                 }
                 let query = Query::new(&frame, &stretch(seed ^ 7, other));
                 let own = query.distance(stored);
-                let estimates = Estimator::new(layout, query.vector()).score(layout.group(&group), own);
-                let insert = InsertEstimator::new(layout, frame.geometry(), stored);
-                let seen = [estimates, insert.score(layout.group(&group), own), insert.own_distances(layout.group(&group))];
-                prop_assert!(seen.iter().flatten().all(|x| !x.is_nan()), "{:?}", seen);
+                let groups = layout.groups(&group, 0, GROUP, GROUP);
+                let mut seen = scores(&Estimator::new(layout, query.vector()), groups, own);
+                let mut insert = inserting(layout, frame.geometry(), stored);
+                seen.extend_from_slice(insert.score(groups, own));
+                seen.extend_from_slice(insert.own_distances(groups));
+                prop_assert!(seen.len() == 24 && seen.iter().all(|x| !x.is_nan()), "{:?}", seen);
             }
         }
     }
@@ -320,7 +366,7 @@ mod tests {
             let node = Node::new(d, bits, geometry, seed, 0.8);
             let (u, query) = (node.decoded(), gaussian(d, seed + 1_000_000));
             let own = exact(geometry, &query, &u) as f32;
-            let scores = Estimator::new(node.layout, &query).score(node.layout.group(&node.group), own);
+            let scores = scores(&Estimator::new(node.layout, &query), node.groups(), own);
             for (neighbour, score) in node.neighbours.iter().zip(scores) {
                 let unit = (naive_l2_squared(neighbour, &u) * naive_l2_squared(&query, &u)).sqrt();
                 let error = (f64::from(score) - exact(geometry, neighbour, &query)) / unit;

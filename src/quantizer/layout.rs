@@ -17,9 +17,7 @@
 //! Writing one lane leaves the others' bytes alone.
 
 use super::rabitq::Factors;
-
-/// Neighbours in a group.
-pub const GROUP: usize = 8;
+pub use crate::kernels::{GROUP, Groups};
 
 /// Bits per dimension of a neighbour's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,8 +154,12 @@ impl GroupLayout {
         for (unit, target) in units.zip(code.chunks_exact_mut(self.unit())) {
             target.copy_from_slice(unit);
         }
-        let (add, rescale) = self.group(group).factors();
-        Factors { add: add[lane], rescale: rescale[lane] }
+        let [add, rescale] = self.factor_offsets(lane).map(|at| {
+            let mut bytes = [0; 4];
+            bytes.copy_from_slice(&group[at..at + 4]);
+            f32::from_le_bytes(bytes)
+        });
+        Factors { add, rescale }
     }
 
     /// Copies a neighbour from one group to another, as when a list is compacted.
@@ -173,66 +175,16 @@ impl GroupLayout {
         }
     }
 
-    /// The group in these bytes, which may be followed by others.
+    /// A node's groups: they have `slots` lanes together, of which the first `links` hold a neighbour, and behind the
+    /// factors of each group stand `gap` bytes per lane of something else.
     #[inline]
-    pub fn group<'a>(&self, bytes: &'a [u8]) -> Group<'a> {
-        Group { layout: *self, bytes: &bytes[..self.bytes()] }
+    pub fn groups<'a>(&self, bytes: &'a [u8], gap: usize, slots: usize, links: usize) -> Groups<'a> {
+        Groups { bytes, lane_bytes: self.lane_bytes(), gap, slots, links }
     }
 
     fn factor_offsets(&self, lane: usize) -> [usize; 2] {
         let add = self.code_bytes() + 4 * lane;
         [add, add + 4 * self.lanes]
-    }
-}
-
-/// A group, read.
-#[derive(Clone, Copy)]
-pub struct Group<'a> {
-    layout: GroupLayout,
-    bytes: &'a [u8],
-}
-
-impl<'a> Group<'a> {
-    /// `(f_add, f_rescale)` of the lanes; 0 of those that a smaller group lacks.
-    #[inline]
-    pub fn factors(&self) -> ([f32; GROUP], [f32; GROUP]) {
-        let (values, _) = self.bytes[self.layout.code_bytes()..].as_chunks::<4>();
-        let (add, rescale) = values.split_at(self.layout.lanes);
-        let at = |values: &[[u8; 4]], lane: usize| {
-            values.get(lane).map_or(0.0, |&value| f32::from_le_bytes(value))
-        };
-        (std::array::from_fn(|lane| at(add, lane)), std::array::from_fn(|lane| at(rescale, lane)))
-    }
-
-    /// One lane's codes at 8 bits, if the group has that lane.
-    #[inline]
-    pub(super) fn byte_codes(&self, lane: usize) -> Option<&'a [u8]> {
-        let d = self.layout.dimensions;
-        (lane < self.layout.lanes).then(|| &self.bytes[lane * d..(lane + 1) * d])
-    }
-
-    /// Calls a scoring kernel with the codes of eight lanes, those that a smaller group lacks being zero.
-    #[inline]
-    pub(super) fn with_full_codes<R>(&self, score: impl FnOnce(&[u8]) -> R) -> R {
-        let codes = &self.bytes[..self.layout.code_bytes()];
-        if self.layout.lanes == GROUP {
-            return score(codes);
-        }
-        let rows = codes.chunks_exact(self.layout.lanes * self.layout.unit());
-        let row = GROUP * self.layout.unit();
-        // Up to 4096 dimensions at one bit, the copy needs no allocation.
-        let (mut on_stack, mut on_heap) = ([0; 4096], Vec::new());
-        let padded = match on_stack.get_mut(..rows.len() * row) {
-            Some(padded) => padded,
-            None => {
-                on_heap.resize(rows.len() * row, 0);
-                &mut on_heap[..]
-            }
-        };
-        for (target, source) in padded.chunks_exact_mut(row).zip(rows) {
-            target[..source.len()].copy_from_slice(source);
-        }
-        score(padded)
     }
 }
 

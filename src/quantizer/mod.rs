@@ -57,7 +57,7 @@ mod testing;
 
 pub use bounds::Measured;
 pub use estimator::{Estimator, InsertEstimator};
-pub use layout::{Bits, GROUP, Group, GroupLayout};
+pub use layout::{Bits, GROUP, GroupLayout, Groups};
 pub use rabitq::{Encoder, Factors, Neighbour};
 pub use rotation::Rotation;
 pub use sq8::{Query, Sq8};

@@ -365,7 +365,9 @@ impl PageStore for Buffers {
                 }
                 free = if seen.is(PageKind::Nodes) { seen.free_space() } else { 0 };
             }
-            let known = free.min(length).saturating_sub(2 * FREE_SPACE_STEP);
+            let rounded = free + FREE_SPACE_STEP;
+            let is_offered_again = rounded / FREE_SPACE_STEP >= length.div_ceil(FREE_SPACE_STEP);
+            let known = if is_offered_again { length.saturating_sub(2 * FREE_SPACE_STEP) } else { rounded };
             // SAFETY: the relation is open. The map learns that the page has not that much room, so this ends.
             candidate =
                 unsafe { pg_sys::RecordAndGetPageWithFreeSpace(self.relation, candidate, known, length) };

@@ -134,15 +134,10 @@ impl Kind for FusedKind {
         frontier: &mut Frontier<IndexTid>,
         _unscored: &mut Vec<IndexTid>,
     ) {
-        for group in node.groups() {
-            let estimates = query.estimator.score(group.group, distance);
-            let bound = frontier.bound();
-            for (lane, &estimate) in estimates.iter().enumerate().take(group.len) {
-                if estimate <= bound {
-                    frontier.offer_estimate(group.address(lane), estimate);
-                }
-            }
-        }
+        query.estimator.estimate(node.groups(), distance, frontier.bound(), &mut |slot, estimate| {
+            frontier.offer_estimate(node.address(slot), estimate);
+            frontier.bound()
+        });
     }
 
     fn absorb(&self, tuple: &mut [u8], own: &OwnSq8) {
@@ -239,7 +234,9 @@ impl FusedKind {
     ) -> Result<bool> {
         let layout = self.layout(level);
         let geometry = self.frame.geometry();
-        let new_estimator = InsertEstimator::new(layout.group_layout(), geometry, new.borrow());
+        let mut new_estimator = InsertEstimator::new(layout.group_layout(), geometry);
+        let mut own_estimator = InsertEstimator::new(layout.group_layout(), geometry);
+        new_estimator.prepare(new.borrow());
         let new_decoded = new.decode();
         let mut origin = vec![0.0; new_decoded.len()];
         let mut encoder = self.encoder();
@@ -253,13 +250,10 @@ impl FusedKind {
             }
             let own = view.vector();
             let distance = own.distance(&new.borrow(), geometry);
-            let own_estimator = InsertEstimator::new(layout.group_layout(), geometry, own);
-            let (mut to_neighbours, mut between) = (Vec::new(), Vec::new());
-            for group in view.groups() {
-                to_neighbours.extend_from_slice(&own_estimator.own_distances(group.group)[..group.len]);
-                between.extend_from_slice(&new_estimator.score(group.group, distance)[..group.len]);
-            }
-            let newcomer = Newcomer { distance, to_neighbours: &to_neighbours, between: &between };
+            own_estimator.prepare(own);
+            let to_neighbours = own_estimator.own_distances(view.groups());
+            let between = new_estimator.score(view.groups(), distance);
+            let newcomer = Newcomer { distance, to_neighbours, between };
             let Decision::Write { slot, flags } = decide(newcomer, view.flags(), &neighbours) else {
                 return Ok(None);
             };

@@ -15,7 +15,11 @@ const CHUNK: usize = 256;
 /// Room that is not worth remembering.
 const SMALLEST_TUPLE: usize = 64;
 
-type Chunk = Box<[RwLock<Box<Page>>]>;
+type Chunk = Box<[Slot]>;
+
+/// A page and its lock, which share a line of the cache with the page's header and first line pointers.
+#[repr(align(64))]
+struct Slot(RwLock<Page>);
 
 /// Pages that many threads read and change at once.
 ///
@@ -88,24 +92,25 @@ impl MemoryPages {
         self.freed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self, block: u32) -> Result<&RwLock<Box<Page>>> {
+    #[inline]
+    fn lock(&self, block: u32) -> Result<&RwLock<Page>> {
         let missing = Error::Corrupt { at: IndexTid { block, offset: 0 }, what: "there is no such page" };
         let Some(chunk) = self.chunks.get(block as usize / CHUNK) else { return Err(missing) };
         if block >= self.used.load(Ordering::Acquire) {
             return Err(missing);
         }
         let pages =
-            chunk.get_or_init(|| (0..CHUNK).map(|_| RwLock::new(Page::boxed(PageKind::Nodes))).collect());
-        pages.get(block as usize % CHUNK).ok_or(missing)
+            chunk.get_or_init(|| (0..CHUNK).map(|_| Slot(RwLock::new(Page::new(PageKind::Nodes)))).collect());
+        pages.get(block as usize % CHUNK).map(|slot| &slot.0).ok_or(missing)
     }
 
-    fn write(&self, block: u32) -> Result<std::sync::RwLockWriteGuard<'_, Box<Page>>> {
+    fn write(&self, block: u32) -> Result<std::sync::RwLockWriteGuard<'_, Page>> {
         Ok(self.lock(block)?.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// A page locked against changes.
-pub struct MemoryPage<'a>(RwLockReadGuard<'a, Box<Page>>);
+pub struct MemoryPage<'a>(RwLockReadGuard<'a, Page>);
 
 impl Deref for MemoryPage<'_> {
     type Target = Page;
@@ -118,6 +123,7 @@ impl Deref for MemoryPage<'_> {
 impl PageStore for MemoryPages {
     type ReadGuard<'a> = MemoryPage<'a>;
 
+    #[inline]
     fn read(&self, block: u32) -> Result<MemoryPage<'_>> {
         Ok(MemoryPage(self.lock(block)?.read().unwrap_or_else(PoisonError::into_inner)))
     }
@@ -141,7 +147,7 @@ impl PageStore for MemoryPages {
         for &block in blocks {
             guards.push(self.write(block)?);
         }
-        let mut pages: Vec<&mut Page> = guards.iter_mut().map(|guard| &mut ***guard).collect();
+        let mut pages: Vec<&mut Page> = guards.iter_mut().map(|guard| &mut **guard).collect();
         change(&mut pages)
     }
 

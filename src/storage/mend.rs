@@ -82,18 +82,39 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
                 return Ok(true);
             }
         }
-        // It has no link in common with them: it gets links to them, which are among each other's neighbours.
-        let found: Vec<_> = nearest.iter().map(|link| (link.id, &link.payload.own, link.is_filler)).collect();
-        if !self.rewrite(patient, &found)? {
+        // It has no link in common with them, so it gets new ones, and one that the nearest can give up in exchange.
+        let Some(first) = nearest.first() else { return Ok(false) };
+        let Some((given_up, given_up_own)) = self.nearest_neighbour(first.id, patient)? else {
             return Ok(false);
-        }
-        for link in &nearest {
-            let is_found = |other: IndexTid| nearest.iter().any(|link| link.id == other);
-            if self.kind.insist(self.store, *level, link.id, *tid, own, &is_found)? {
-                return Ok(true);
+        };
+        let mut found: Vec<_> =
+            nearest.iter().map(|link| (link.id, &link.payload.own, link.is_filler)).collect();
+        found.retain(|link| link.0 != given_up);
+        found.truncate(self.slots_of(*level) - 1);
+        found.push((given_up, &given_up_own, false));
+        Ok(self.rewrite(patient, &found)?
+            && self.kind.insist(self.store, *level, first.id, *tid, own, &|other| other == given_up)?)
+    }
+
+    /// The neighbour of a node that is nearest to the patient.
+    fn nearest_neighbour(
+        &self,
+        node: IndexTid,
+        patient: &Patient<K::Own>,
+    ) -> Result<Option<(IndexTid, K::Own)>> {
+        let Patient { tid, level, own, .. } = patient;
+        let neighbours = read_tuple(self.store, node, &mut Vec::new(), |tuple| {
+            Ok(self.kind.view(*level, tuple).map(|view| view.neighbours().collect::<Vec<_>>()))
+        })?;
+        let mut nearest: Option<(f32, IndexTid, K::Own)> = None;
+        for neighbour in neighbours.flatten().unwrap_or_default() {
+            let Some(other) = self.fetch(neighbour, *level)?.filter(|_| neighbour != *tid) else { continue };
+            let distance = self.kind.between(own, &other);
+            if nearest.as_ref().is_none_or(|nearest| distance < nearest.0) {
+                nearest = Some((distance, neighbour, other));
             }
         }
-        Ok(false)
+        Ok(nearest.map(|(_, neighbour, own)| (neighbour, own)))
     }
 
     fn reader(&self, patient: &Patient<K::Own>) -> Reader<'a, S, K, LinkTo<K::Own>> {

@@ -57,11 +57,17 @@ pub enum PageKind {
 pub struct Page([u8; PAGE_SIZE]);
 
 impl Page {
-    /// An empty page, allocated without passing through the stack.
-    pub fn boxed(kind: PageKind) -> Box<Self> {
-        let mut page = Box::new(Page([0; PAGE_SIZE]));
+    /// An empty page.
+    #[inline]
+    pub fn new(kind: PageKind) -> Self {
+        let mut page = Page([0; PAGE_SIZE]);
         page.initialise(kind);
         page
+    }
+
+    /// An empty page of its own.
+    pub fn boxed(kind: PageKind) -> Box<Self> {
+        Box::new(Self::new(kind))
     }
 
     /// Makes this an empty page of ours, leaving PostgreSQL's LSN and checksum alone.

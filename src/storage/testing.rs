@@ -265,3 +265,7 @@ impl PageStore for Failing<'_> {
         self.pages.check_interrupts()
     }
 }
+
+pub fn planner_for<K: Kind>(_kind: &K) -> InsertPlanner<K> {
+    InsertPlanner::<K>::new()
+}

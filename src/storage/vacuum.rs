@@ -22,7 +22,7 @@
 //! * an empty meta page's entry point while nodes without rows exist: nothing can be found, and there is nothing to find;
 //! * dead tuples whose `below` or whose links lead nowhere, or to a new node in a removed one's place: no live tuple and
 //!   no entry point leads to them, so nobody comes by; the next vacuum removes them;
-//! * pieces of a removed node: the next vacuum that removes nodes removes them, as it does those an insertion left.
+//! * pieces of a removed node: the next vacuum removes them, as it does those an insertion left.
 //!
 //! A search that holds the address of a removed tuple finds nothing there, or another node, whose distance it then learns.
 //!
@@ -30,7 +30,7 @@
 //!
 //! 8 bytes per page and a bit per item for each set: dead items, pieces that may belong to nobody, and, while paths are
 //! looked for, items reached and items waiting. While pages are swept for the first time, 20 bytes per tuple above the
-//! base level. And 16 bytes for each node to which no path leads.
+//! base level, and 8 per piece of a large tuple. And 16 bytes for each node to which no path leads.
 
 use super::items::{Items, Marks, expect_nodes, for_each_block, for_each_tuple, unreadable};
 use super::kind::{Kind, View};
@@ -54,19 +54,26 @@ pub struct Removed {
     pub rows_removed: u64,
     items: Items,
     dead: Marks,
-    /// Pieces that were there before the insertions under way ended, less those that a tuple is known to refer to.
+    /// Pieces to which no tuple referred; insertions may be under way with some of them.
     stray: Marks,
     highest: Option<EntryPoint<IndexTid>>,
 }
 
 impl Removed {
     /// Whether [`clean_up`] has something to do.
-    pub fn has_dead(&self) -> bool {
-        self.dead.count() > 0
+    pub fn has_remains(&self) -> bool {
+        self.dead.count() + self.stray.count() > 0
     }
 
     fn is_dead(&self, tid: IndexTid) -> bool {
         self.items.number(tid).is_some_and(|number| self.dead.contains(number))
+    }
+
+    /// Says that a tuple refers to a piece.
+    fn claim(&mut self, piece: IndexTid) {
+        if let Some(number) = self.items.number(piece) {
+            self.stray.clear(number);
+        }
     }
 
     fn raise(&mut self, id: IndexTid, level: u8) {
@@ -100,12 +107,13 @@ pub fn remove_rows<S: PageStore, K: Kind>(
         stray: Marks::default(),
         highest: None,
     };
-    let mut uppers = Vec::new();
+    let mut seen = Seen::default();
     for_each_block(store, |block| {
-        let dying = removed.look_at_page(&*store.read(block)?, block, kind, is_dead, &mut uppers)?;
+        let dying = removed.look_at_page(&*store.read(block)?, block, kind, is_dead, &mut seen)?;
         if dying.is_empty() { Ok(()) } else { removed.remove_from_page(store, block, kind, &dying) }
     })?;
-    removed.mark_uppers(store, kind, uppers)?;
+    seen.pieces.into_iter().for_each(|piece| removed.claim(piece));
+    removed.mark_uppers(store, kind, seen.uppers)?;
     Ok(removed)
 }
 
@@ -113,6 +121,14 @@ pub fn remove_rows<S: PageStore, K: Kind>(
 struct Dying {
     offset: u16,
     row: Option<HeapTid>,
+}
+
+/// What can be judged only when all pages were seen.
+#[derive(Default)]
+struct Seen {
+    uppers: Vec<Upper>,
+    /// Pieces to which tuples refer.
+    pieces: Vec<IndexTid>,
 }
 
 /// A tuple above the base level.
@@ -130,7 +146,7 @@ impl Removed {
         block: u32,
         kind: &K,
         is_dead: &mut dyn FnMut(HeapTid) -> bool,
-        uppers: &mut Vec<Upper>,
+        seen: &mut Seen,
     ) -> Result<Vec<Dying>> {
         let mut dying = Vec::new();
         self.items.add_page(page);
@@ -146,6 +162,7 @@ impl Removed {
                 continue;
             }
             let header = Header::read(item, kind.node_kind()).ok_or(unreadable(tid))?;
+            seen.pieces.extend((0..header.pieces()).map(|index| header.piece(index)));
             let (before, level) = (dying.len(), header.level());
             dying.extend(
                 header.heap_tids().filter(|&row| is_dead(row)).map(|row| Dying { offset, row: Some(row) }),
@@ -155,7 +172,7 @@ impl Removed {
             if header.is_dead() {
                 self.dead.set(number);
             } else if let Some(below) = header.below() {
-                uppers.push(Upper { tid, below, level });
+                seen.uppers.push(Upper { tid, below, level });
             } else if left > 0 {
                 self.raise(tid, 0);
             } else if header.heap_tid_count() == 0 {
@@ -259,7 +276,7 @@ pub fn clean_up<S: PageStore, K: Kind>(
     freed: &mut dyn FnMut(u32, usize),
 ) -> Result<Cleaned> {
     let mut cleaned = Cleaned::default();
-    if !removed.has_dead() {
+    if !removed.has_remains() {
         return Ok(cleaned);
     }
     let mut mender = Mender::new(store, kind)?;
@@ -310,11 +327,7 @@ fn repair<S: PageStore, K: Kind>(mender: &mut Mender<'_, S, K>, removed: &mut Re
         let mut patients = Vec::new();
         for_each_tuple(store, kind, block, |tid, tuple| {
             let header = tuple.header();
-            for piece in (0..header.pieces()).map(|index| header.piece(index)) {
-                if let Some(number) = removed.items.number(piece) {
-                    removed.stray.clear(number);
-                }
-            }
+            (0..header.pieces()).for_each(|index| removed.claim(header.piece(index)));
             if header.is_dead() {
                 return;
             }

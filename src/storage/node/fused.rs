@@ -16,7 +16,7 @@
 
 use super::{Header, HeaderMut, header_size, pieces_for, tid_at};
 use crate::hnsw::Flags;
-use crate::quantizer::{Bits, Factors, GROUP, Group, GroupLayout, Neighbour, Sq8, sq8};
+use crate::quantizer::{Bits, Factors, GROUP, GroupLayout, Groups, Neighbour, Sq8, sq8};
 use crate::storage::meta::NodeKind;
 use crate::storage::page::{MAX_ITEM_SIZE, item_size_for};
 use crate::storage::tid::{IndexTid, TID_SIZE};
@@ -106,23 +106,6 @@ pub struct Fused<'a> {
     links: usize,
 }
 
-/// Up to eight neighbours of a node.
-pub struct Neighbours<'a> {
-    /// Codes and factors.
-    pub group: Group<'a>,
-    addresses: &'a [u8],
-    /// How many of the lanes hold a neighbour.
-    pub len: usize,
-}
-
-impl Neighbours<'_> {
-    /// The address of the neighbour in a lane below `len`.
-    #[inline]
-    pub fn address(&self, lane: usize) -> IndexTid {
-        IndexTid::from_bytes(tid_at(self.addresses, lane * TID_SIZE))
-    }
-}
-
 impl<'a> Fused<'a> {
     /// Reads a tuple; `None` if these bytes are none of this layout.
     #[inline]
@@ -161,18 +144,18 @@ impl<'a> Fused<'a> {
         flags
     }
 
-    /// The neighbours, eight at a time.
+    /// The neighbours' codes and factors.
     #[inline]
-    pub fn groups(&self) -> impl Iterator<Item = Neighbours<'a>> + use<'a> {
-        let Self { layout, tuple, links } = *self;
-        (0..links).step_by(GROUP).map(move |first| {
-            let (group, start, addresses) = layout.group(first);
-            Neighbours {
-                group: group.group(&tuple[start..addresses]),
-                addresses: &tuple[addresses..addresses + group.lanes() * TID_SIZE],
-                len: (links - first).min(group.lanes()),
-            }
-        })
+    pub fn groups(&self) -> Groups<'a> {
+        let Layout { group, slots, .. } = *self.layout;
+        group.groups(&self.tuple[self.layout.groups()..], TID_SIZE, slots, self.links)
+    }
+
+    /// The address of the neighbour in a slot in use.
+    #[inline]
+    pub fn address(&self, slot: usize) -> IndexTid {
+        let (_, _, addresses) = self.layout.group(slot / GROUP * GROUP);
+        IndexTid::from_bytes(tid_at(self.tuple, addresses + slot % GROUP * TID_SIZE))
     }
 
     /// Reads one link's code, as many bytes as a lane has, and its factors.
@@ -183,7 +166,8 @@ impl<'a> Fused<'a> {
 
     /// The neighbours' addresses.
     pub fn neighbours(&self) -> impl Iterator<Item = IndexTid> + use<'a> {
-        self.groups().flat_map(|group| (0..group.len).map(move |lane| group.address(lane)))
+        let this = *self;
+        (0..self.links).map(move |slot| this.address(slot))
     }
 }
 
@@ -268,9 +252,9 @@ mod tests {
         let node = Fused::read(&layout, &tuple).expect("a node");
         assert_eq!(node.neighbours().collect::<Vec<_>>(), (0..13).map(tid).collect::<Vec<_>>());
         assert_eq!(node.flags(), flags);
-        let groups: Vec<_> = node.groups().collect();
-        assert_eq!((groups.len(), groups[1].len), (2, 5));
-        assert_eq!(groups[1].group.factors().0[..5], [8.0, 9.0, 10.0, 11.0, 12.0]);
+        let groups: Vec<_> = node.groups().iter().collect();
+        assert_eq!((groups.len(), groups[1].links), (2, 5));
+        assert!((0..5).all(|lane| groups[1].factors(lane) == (lane as f32 + 8.0, -1.0)));
         assert!(Fused::read(&layout, &tuple[1..]).is_none());
     }
 }
