@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: semantic search over real data, answered by PostgreSQL on the reader's own machine.
 
-mod data;
+pub mod data;
 
 use crate::cluster::{Cluster, Plan};
 use crate::extension::{self, Writer};

@@ -36,8 +36,10 @@ enum Step {
     Fmt,
     /// clippy has no objections
     Clippy,
-    /// cargo test: pure code, `#[pg_test]`, layering, whole servers
+    /// cargo test: pure code, `#[pg_test]`, layering
     Cargo,
+    /// Whole servers: recall, crashes, standbys, concurrency
+    Server,
     /// SQL scripts against expected output, through PostgreSQL's pg_regress
     Regress,
     /// Python clients, through pytest
@@ -45,13 +47,14 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 5] = [Self::Fmt, Self::Clippy, Self::Cargo, Self::Regress, Self::Compat];
+    const ALL: [Self; 6] = [Self::Fmt, Self::Clippy, Self::Cargo, Self::Server, Self::Regress, Self::Compat];
 
     fn title(self) -> &'static str {
         match self {
             Self::Fmt => "Formatting (cargo fmt)",
             Self::Clippy => "Lints (cargo clippy)",
-            Self::Cargo => "Unit, #[pg_test] and whole-server tests (cargo test)",
+            Self::Cargo => "Unit and #[pg_test] tests (cargo test)",
+            Self::Server => "Whole-server tests (cargo test --test server)",
             Self::Regress => "SQL regression tests (pg_regress)",
             Self::Compat => "Client tests (pytest)",
         }
@@ -125,6 +128,7 @@ impl Checks {
             Step::Fmt => process::run(workspace::cargo().args(["fmt", "--all", "--check"])),
             Step::Clippy => self.clippy(),
             Step::Cargo => self.cargo_test(tally),
+            Step::Server => self.server_test(tally),
             Step::Regress => self.regress(tally),
             Step::Compat => self.compat(tally),
         }
@@ -141,6 +145,7 @@ impl Checks {
     fn clippy(&self) -> Result<()> {
         let strict = ["--all-targets", "--", "-D", "warnings"];
         process::run(self.cargo("clippy").args(strict))?;
+        process::run(self.cargo("clippy").args(["--test", "server", "--", "-D", "warnings"]))?;
         process::run(workspace::cargo().args(["clippy", "--package", "xtask"]).args(strict))
     }
 
@@ -157,6 +162,14 @@ impl Checks {
             workspace::cargo().args(["test", "--package", "xtask"]).env(testing::PREPARED, &test.pg_config),
         );
         extension.and(own)
+    }
+
+    fn server_test(&self, tally: &mut Tally) -> Result<()> {
+        let test = testing::prepare(&self.source)?;
+        let mut cargo = self.cargo("test");
+        cargo.args(["--test", "server"]).env(testing::PREPARED, &test.pg_config);
+        // The arguments are for the test program: a test's name, or --nocapture.
+        tally.watch(cargo.arg("--").args(&self.arguments))
     }
 
     /// A running server with the extension available, for tests that come from outside.

@@ -27,8 +27,8 @@ pub struct Query {
 }
 
 /// A value of the SQL type `vector`.
-#[derive(Debug, PartialEq)]
-pub struct Vector(Vec<f32>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vector(pub Vec<f32>);
 
 impl ToSql for Vector {
     /// The type's binary form: number of dimensions, an unused 0, the elements; all in network order.
