@@ -3,7 +3,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use quartzdb::metric::{Geometry, Metric};
 use quartzdb::quantizer::{
-    Bits, Encoder, Estimator, Frame, GROUP, GroupLayout, InsertEstimator, Magnitude, Query, Sq8, sq8,
+    Bits, Encoder, Estimator, Frame, GROUP, GroupLayout, InsertEstimator, Length, Magnitude, Query, Sq8, sq8,
 };
 use std::hint::black_box;
 use std::time::Duration;
@@ -25,9 +25,9 @@ fn vectors(c: &mut Criterion) {
         let (source, mut out, mut codes) = (floats(d, 1), vec![0.0; d], vec![0; d]);
         c.bench_function(&format!("frame/{d}"), |b| b.iter(|| frame.apply(black_box(&source), &mut out)));
         c.bench_function(&format!("sq8 encode/{d}"), |b| {
-            b.iter(|| sq8::encode(black_box(&out), Magnitude::Ordinary, &mut codes))
+            b.iter(|| sq8::encode(black_box(&out), Magnitude::Ordinary, Length::Any, &mut codes))
         });
-        let header = sq8::encode(&out, Magnitude::Ordinary, &mut codes);
+        let header = sq8::encode(&out, Magnitude::Ordinary, Length::Any, &mut codes);
         let (query, stored) = (Query::new(&frame, &floats(d, 2)), Sq8 { header, codes: &codes });
         c.bench_function(&format!("query/{d}"), |b| b.iter(|| Query::new(&frame, black_box(&source))));
         c.bench_function(&format!("distance/{d}"), |b| b.iter(|| query.distance(black_box(stored))));
@@ -54,15 +54,15 @@ fn neighbours(c: &mut Criterion) {
             })
         });
         c.bench_function(&format!("estimator/{name}"), |b| {
-            b.iter(|| Estimator::new(layout, black_box(&query)))
+            b.iter(|| Estimator::new(layout, Geometry::L2Squared, black_box(&query)))
         });
-        let estimator = Estimator::new(layout, &query);
+        let estimator = Estimator::new(layout, Geometry::L2Squared, &query);
         let groups = layout.groups(&group, 0, GROUP, GROUP);
         c.bench_function(&format!("score/{name}"), |b| {
             b.iter(|| estimator.estimate(black_box(groups), 1.0, f32::NEG_INFINITY, &mut |_, bound| bound))
         });
         let mut codes = vec![0; d];
-        let header = sq8::encode(&query, Magnitude::Ordinary, &mut codes);
+        let header = sq8::encode(&query, Magnitude::Ordinary, Length::Any, &mut codes);
         let stored = Sq8 { header, codes: &codes };
         let mut insert = InsertEstimator::new(layout, Geometry::L2Squared);
         c.bench_function(&format!("insert estimator/{name}"), |b| {

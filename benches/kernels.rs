@@ -1,7 +1,7 @@
 //! Every kernel on every instruction set of this CPU: `cargo bench --bench kernels -- 'l2_squared/.*/768'`.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use quartzdb::kernels::{GROUP, Groups, Kernels, QueryQ4, StoredU8, available};
+use quartzdb::kernels::{GROUP, Groups, Kernels, Own, QueryQ4, StoredU8, available};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -95,7 +95,9 @@ fn groups(c: &mut Criterion) {
                 let groups =
                     Groups { bytes: black_box(&node), lane_bytes, gap: 0, slots: LINKS, links: LINKS };
                 let query = QueryQ4 { planes: black_box(&planes), step: 0.1, centre: 1.0 };
-                k.estimate_q4(groups, query, 1.0, f32::NEG_INFINITY, &mut |_, _| f32::NEG_INFINITY);
+                k.estimate_q4(groups, query, Own::Plus(1.0), f32::NEG_INFINITY, &mut |_, _| {
+                    f32::NEG_INFINITY
+                });
             }
         });
     }
@@ -106,7 +108,7 @@ fn groups(c: &mut Criterion) {
         move |k| {
             let groups = Groups { bytes: black_box(&node), lane_bytes, gap: 0, slots: LINKS, links: LINKS };
             let vector = StoredU8 { planes: black_box(&planes), lo: 0.1, step: 0.1, centre: 1.0 };
-            k.estimate_u8(groups, vector, 1.0, 0.0, black_box(&mut out));
+            k.estimate_u8(groups, vector, Own::Plus(1.0), 0.0, black_box(&mut out));
         }
     });
     for bits in [4, 8] {
@@ -117,7 +119,9 @@ fn groups(c: &mut Criterion) {
     }
     kernel(c, "sign_code", |d| {
         let (target, origin, mut words) = (floats(d, 1), floats(d, 2), vec![0; d / 64]);
-        move |k| _ = black_box(k.sign_code(black_box(&target), black_box(&origin), black_box(&mut words)))
+        move |k| {
+            _ = black_box(k.sign_code(black_box(&target), black_box(&origin), 1.0, black_box(&mut words)))
+        }
     });
 }
 

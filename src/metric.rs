@@ -33,10 +33,13 @@ impl Metric {
 
     /// What to compute with on rotated (and, for the cosine, normalised) vectors; `None` if rotation does not
     /// keep the metric, so that residual codes cannot estimate it and nodes must be plain.
+    ///
+    /// Vectors of one length are ordered alike by both geometries. The cosine takes the inner product, whose codes, of
+    /// residuals at right angles to the node's vector, are the more accurate.
     pub fn geometry(self) -> Option<Geometry> {
         match self {
-            Metric::L2 | Metric::Cosine => Some(Geometry::L2Squared),
-            Metric::InnerProduct => Some(Geometry::NegativeInnerProduct),
+            Metric::L2 => Some(Geometry::L2Squared),
+            Metric::Cosine | Metric::InnerProduct => Some(Geometry::NegativeInnerProduct),
             Metric::L1 => None,
         }
     }

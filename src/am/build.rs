@@ -14,7 +14,6 @@ use super::insert::level_of;
 use super::memory::maintenance_work_mem;
 use crate::error;
 use crate::hnsw::Params;
-use crate::metric::Metric;
 use crate::storage::{
     Error, HeapTid, InsertPlanner, Kind, META_BLOCK, MemoryPages, Meta, PAGE_SIZE, Page, PageKind, PageStore,
     Row, insert, link_unreachable,
@@ -173,9 +172,7 @@ where
     };
     work.raise_problem(index);
     if !rest.is_flushed {
-        // With inner products most rows are nobody's neighbour by nature, the nearest to every query being long ones. Links
-        // to them would take the place of those that searches go by: with three dimensions recall fell from 0.99 to 0.91.
-        if meta.metric != Metric::InnerProduct {
+        if kind.forces_ways_in() {
             report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LINK);
             rest.link_unreachable(&pages);
         }

@@ -32,10 +32,20 @@ struct Begun {
     is_null: bool,
     /// Found, but held back until the next batch.
     held: Vec<Found>,
+    /// The search can still be widened: how many nodes were to be found, less those handed out.
+    wanted: Option<usize>,
     /// The largest lower bound handed out: what `strict_order` may not fall behind.
     reached: f64,
     /// The largest upper bound handed out: up to it, PostgreSQL may hold rows back to put them into order.
     highest: f64,
+}
+
+/// Whether more may be found after what was found.
+#[derive(Clone, Copy)]
+enum Batch {
+    Further,
+    /// No, and at most so many nodes are to be handed out.
+    Last(usize),
 }
 
 /// A row to hand out.
@@ -101,6 +111,7 @@ impl State {
             search,
             is_null,
             held: Vec::new(),
+            wanted: None,
             reached: f64::NEG_INFINITY,
             highest: f64::NEG_INFINITY,
         };
@@ -112,9 +123,12 @@ impl State {
             };
             with_nodes!(&begun.nodes, kind => {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
-                self.index.expect(begun.search.begin(&mut reader, ef, mode));
+                let breadth = kind.breadth(ef);
+                self.index.expect(begun.search.begin(&mut reader, breadth, mode));
+                begun.wanted = (mode == Mode::Once && breadth.reserve > 0).then_some(ef);
             });
-            begun.hand_out(&mut self.rows, mode == Mode::Once);
+            let is_last = mode == Mode::Once && begun.wanted.is_none();
+            begun.hand_out(&mut self.rows, if is_last { Batch::Last(ef) } else { Batch::Further });
         }
         self.search = Some(begun);
     }
@@ -122,6 +136,14 @@ impl State {
     /// Runs the search up to its next batch; false at its end.
     fn resume(&mut self) -> bool {
         let Some(begun) = self.search.as_mut() else { return false };
+        if let Some(wanted) = begun.wanted.take() {
+            with_nodes!(&begun.nodes, kind => {
+                let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
+                self.index.expect(begun.search.widen(&mut reader, wanted));
+            });
+            begun.hand_out(&mut self.rows, Batch::Last(wanted));
+            return !self.rows.is_empty();
+        }
         if settings::ITERATIVE_SCAN.get() == IterativeScan::off || begun.meta.entry_point.is_none() {
             return false;
         }
@@ -136,7 +158,7 @@ impl State {
         });
         let has_rows = more || !begun.held.is_empty();
         if has_rows {
-            begun.hand_out(&mut self.rows, !more);
+            begun.hand_out(&mut self.rows, if more { Batch::Further } else { Batch::Last(usize::MAX) });
         }
         has_rows
     }
@@ -146,18 +168,21 @@ impl Begun {
     /// Moves rows of a batch into `rows`, in the order of their lower bounds.
     ///
     /// In strict order the farther half waits for the next batch, if there may be one: it can hold nearer rows, and what
-    /// comes too late to be handed out in order is lost, as with pgvector.
-    fn hand_out(&mut self, rows: &mut VecDeque<Row>, is_last: bool) {
-        let is_strict = settings::ITERATIVE_SCAN.get() == IterativeScan::strict_order;
+    /// comes too late to be handed out in order is lost, as with pgvector. The same goes for a search that can be widened.
+    fn hand_out(&mut self, rows: &mut VecDeque<Row>, batch: Batch) {
+        let is_strict = settings::ITERATIVE_SCAN.get() != IterativeScan::relaxed_order;
         let mut found = std::mem::take(&mut self.held);
         found.extend(std::iter::from_fn(|| self.search.next_hit()).map(|hit| hit.payload));
         found.sort_by(|one, other| one.measured.lower.total_cmp(&other.measured.lower));
         if is_strict {
             found.retain(|found| found.measured.lower >= self.reached);
-            if !is_last {
-                self.held = found.split_off(found.len().div_ceil(2));
-            }
         }
+        match batch {
+            Batch::Further if is_strict => self.held = found.split_off(found.len().div_ceil(2)),
+            Batch::Further => (),
+            Batch::Last(most) => found.truncate(most),
+        }
+        self.wanted = self.wanted.map(|wanted| wanted.saturating_sub(found.len()));
         for (index, here) in found.iter().enumerate() {
             let Measured { lower, upper, .. } = here.measured;
             // What comes after the last row is not known yet.

@@ -2,7 +2,7 @@
 
 use super::frontier::Intake;
 use super::select::select;
-use super::{Graph, Hit, MAX_LEVEL, Params, Search, TupleId};
+use super::{Graph, Hit, MAX_LEVEL, Met, Params, Search, TupleId};
 
 /// A graph whose payloads can be compared with each other: its query is a vector about to be linked.
 pub trait Linkable: Graph {
@@ -32,15 +32,30 @@ pub struct Link<Id, Payload> {
     pub payload: Payload,
 }
 
+/// What inserting a node writes on one level.
+#[derive(Debug)]
+pub struct LevelPlan<Id, Payload> {
+    /// The links of the new node, nearest first and fillers last. Empty on levels which the graph did not have before.
+    pub links: Vec<Link<Id, Payload>>,
+    /// The nodes that were visited, but for those with the new node's vector: between equal ones only a comparison of equal
+    /// codes is a tie, as [`hides`](super::hides) wants it.
+    pub met: Met,
+}
+
+impl<Id, Payload> Default for LevelPlan<Id, Payload> {
+    fn default() -> Self {
+        Self { links: Vec::new(), met: Met::none() }
+    }
+}
+
 /// What inserting a node writes.
 #[derive(Debug)]
 pub struct Plan<Id, Payload> {
     /// A node with the same vector and room for the new row. If it still has room when it is locked, the rest of the
     /// plan is not needed; if not, the rest stands.
     pub duplicate: Option<Id>,
-    /// The links of the new node, nearest first and fillers last, for each of its levels from the base level up.
-    /// Empty on levels which the graph did not have before.
-    pub levels: Vec<Vec<Link<Id, Payload>>>,
+    /// For each of the new node's levels from the base level up.
+    pub levels: Vec<LevelPlan<Id, Payload>>,
     /// It lies above the present entry point and becomes the new one.
     pub is_entry_point: bool,
 }
@@ -87,12 +102,13 @@ impl<Id: TupleId, Payload> Planner<Id, Payload> {
         let level = level.min(MAX_LEVEL);
         let width = params.ef_construction;
         let mut plan = Plan { duplicate: None, levels: Vec::new(), is_entry_point: true };
-        plan.levels.resize_with(usize::from(level) + 1, Vec::new);
+        plan.levels.resize_with(usize::from(level) + 1, LevelPlan::default);
         let Some(entry) = self.search.search_down_to(graph, level, width, Intake::Beam)? else {
             return Ok(plan);
         };
         plan.is_entry_point = level > entry.level;
-        for (lower, links) in plan.levels.iter_mut().enumerate().take(usize::from(entry.level) + 1).rev() {
+        for (lower, level_plan) in plan.levels.iter_mut().enumerate().take(usize::from(entry.level) + 1).rev()
+        {
             let lower = lower as u8;
             let is_first = lower == level.min(entry.level);
             if !is_first && !self.search.search_level(graph, lower, width, Intake::Beam)? {
@@ -102,9 +118,22 @@ impl<Id: TupleId, Payload> Planner<Id, Payload> {
             if lower == 0 {
                 plan.duplicate = self.duplicate(graph);
             }
-            *links = self.choose(graph, params.m);
+            level_plan.met = self.met(graph);
+            level_plan.links = self.choose(graph, params.m);
         }
         Ok(plan)
+    }
+
+    /// The candidates' distances, to be known when they are candidates no longer.
+    pub(super) fn met<G>(&self, graph: &G) -> Met
+    where
+        G: Linkable<Id = Id, Payload = Payload>,
+    {
+        let is_different =
+            |candidate: &&Hit<Id, Payload>| graph.likeness(&candidate.payload) == Likeness::Different;
+        let different = self.candidates.iter().filter(is_different);
+        let nodes: Vec<(Id, f32)> = different.map(|candidate| (candidate.id, candidate.distance)).collect();
+        Met::of(nodes.into_iter())
     }
 
     /// Turns the candidates into at most `count` links.

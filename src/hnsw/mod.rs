@@ -16,6 +16,7 @@ mod frontier;
 mod insert;
 #[cfg(test)]
 pub(crate) mod memory;
+mod met;
 mod repair;
 mod search;
 mod select;
@@ -25,10 +26,11 @@ mod visited;
 
 pub use backlink::{Decision, Flags, MAX_LINKS, Newcomer};
 pub use frontier::Frontier;
-pub use insert::{Likeness, Link, Linkable, Plan, Planner};
+pub use insert::{LevelPlan, Likeness, Link, Linkable, Plan, Planner};
+pub use met::Met;
 pub use repair::Repair;
-pub use search::{Hit, Limits, Mode, Search};
-pub use select::{give_up, select};
+pub use search::{Breadth, Hit, Limits, Mode, Search};
+pub use select::{give_up, hides, select};
 
 /// The highest level a node can have, as in pgvector: with m = 2 this is enough for 2^63 nodes.
 pub const MAX_LEVEL: u8 = 63;

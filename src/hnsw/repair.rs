@@ -1,7 +1,7 @@
 //! What replaces the links to dead nodes, decided by reading only. For vacuum.
 
 use super::frontier::Intake;
-use super::{Link, Linkable, Params, Planner, TupleId};
+use super::{Link, Linkable, Met, Params, Planner, TupleId};
 
 /// The links a node has after its repair, each nearest first and fillers last.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub struct Repair<Id, Payload> {
     pub kept: Vec<Link<Id, Payload>>,
     /// New ones: their nodes are then offered links back, as for an insert.
     pub added: Vec<Link<Id, Payload>>,
+    /// The nodes that were visited, as for an insertion.
+    pub met: Met,
 }
 
 impl<Id: TupleId, Payload> Planner<Id, Payload> {
@@ -39,9 +41,10 @@ impl<Id: TupleId, Payload> Planner<Id, Payload> {
             self.search_afresh(graph, params, id, level)?;
         }
         let count = neighbours.len().max(params.m).min(capacity);
+        let met = self.met(graph);
         let links = self.choose(graph, count);
         let (kept, added) = links.into_iter().partition(|link| neighbours.contains(&link.id));
-        Ok(Some(Repair { kept, added }))
+        Ok(Some(Repair { kept, added, met }))
     }
 
     /// Adds what a search from the entry point finds to the candidates.

@@ -137,12 +137,12 @@ fn slots_for(len: usize) -> usize {
     (len * 3 / 2 + 1).next_power_of_two().max(SMALLEST)
 }
 
-fn shift_for(slots: usize) -> u32 {
+pub(super) fn shift_for(slots: usize) -> u32 {
     u64::BITS - slots.trailing_zeros()
 }
 
 #[inline]
-fn hash(id: u64, shift: u32) -> usize {
+pub(super) fn hash(id: u64, shift: u32) -> usize {
     (id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift) as usize
 }
 

@@ -4,7 +4,7 @@
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
 use super::groups::hand_on;
-use super::{Below, GROUP, Group, Groups, Kernels, QueryQ4, ResidualSums, StoredU8, padded, scalar};
+use super::{Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded, scalar};
 use std::arch::x86_64::*;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -344,9 +344,12 @@ fn join([first, second]: [__m256i; 2], shift: usize) -> __m256i {
 }
 
 #[target_feature(enable = "avx2")]
-fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, mut bound: f32, below: Below<'_>) {
+fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound: f32, below: Below<'_>) {
     let signed = |n: [__m256i; 4]| _mm256_sub_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
-    let (own, step, centre) = (_mm256_set1_ps(own), _mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
+    let (start, factor) = own.start();
+    let (start, factor, own) =
+        (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
+    let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
     for group in groups.iter() {
         let mut scores = _mm256_setzero_si256();
         for (p, codes) in group.planes(query.planes.len()) {
@@ -355,7 +358,8 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, mut bound: f32,
         }
         let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores), centre));
         let rescaled = _mm256_mul_ps(load_factors(group.rescale), products);
-        let estimates = _mm256_add_ps(own, _mm256_add_ps(load_factors(group.add), rescaled));
+        let added = _mm256_mul_ps(factor, load_factors(group.add));
+        let estimates = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
         let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(estimates, estimates);
         let estimates = _mm256_blendv_ps(estimates, own, nan);
         let mask = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound)));
@@ -369,8 +373,15 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, mut bound: f32,
 }
 
 #[target_feature(enable = "avx2")]
-fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: f64, least: f64, out: &mut [[f32; GROUP]]) {
-    let (own, least) = (_mm256_set1_pd(own), _mm256_set1_pd(least));
+fn estimate_u8(
+    groups: Groups<'_>,
+    vector: StoredU8<'_>,
+    own: Own<f64>,
+    least: f64,
+    out: &mut [[f32; GROUP]],
+) {
+    let (start, factor) = own.start();
+    let [start, factor, own, least] = [start, factor, own.distance(), least].map(|x| _mm256_set1_pd(x));
     let [lo, step, centre] = [vector.lo, vector.step, vector.centre].map(|x| _mm256_set1_pd(x));
     for (group, out) in groups.iter().zip(out) {
         let (scores, code_sums) = products(&group, vector.planes);
@@ -381,7 +392,8 @@ fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: f64, least: f64, o
                 _mm256_mul_pd(step, _mm256_cvtepi32_pd(scores)),
             );
             let rescaled = _mm256_mul_pd(_mm256_cvtps_pd(rescale), _mm256_sub_pd(product, centre));
-            let estimates = _mm256_add_pd(_mm256_add_pd(own, _mm256_cvtps_pd(add)), rescaled);
+            let added = _mm256_add_pd(start, _mm256_mul_pd(factor, _mm256_cvtps_pd(add)));
+            let estimates = _mm256_add_pd(added, rescaled);
             let nan = _mm256_cmp_pd::<_CMP_UNORD_Q>(estimates, estimates);
             _mm256_cvtpd_ps(_mm256_max_pd(least, _mm256_blendv_pd(estimates, own, nan)))
         };
@@ -441,9 +453,10 @@ fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
 /// One step of [`sign_code`]: adds to the four sums and returns the bits.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn sign_step(sums: &mut [__m256; 4], target: &[f32; 8], origin: &[f32; 8]) -> u64 {
+fn sign_step(sums: &mut [__m256; 4], target: &[f32; 8], origin: &[f32; 8], scale: f32) -> u64 {
     let origin = load(origin);
-    let r = _mm256_sub_ps(load(target), origin);
+    // Two roundings, as in every set: a fused step would give other bits.
+    let r = _mm256_sub_ps(load(target), _mm256_mul_ps(_mm256_set1_ps(scale), origin));
     let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(r, _mm256_setzero_ps());
     sums[0] = _mm256_fmadd_ps(r, r, sums[0]);
     sums[1] = _mm256_add_ps(sums[1], _mm256_andnot_ps(_mm256_set1_ps(-0.0), r));
@@ -455,29 +468,29 @@ fn sign_step(sums: &mut [__m256; 4], target: &[f32; 8], origin: &[f32; 8]) -> u6
 /// 64 dimensions of [`sign_code`], alternating between two sets of sums.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn sign_word(sums: &mut [[__m256; 4]; 2], target: &[f32; 64], origin: &[f32; 64]) -> u64 {
+fn sign_word(sums: &mut [[__m256; 4]; 2], target: &[f32; 64], origin: &[f32; 64], scale: f32) -> u64 {
     let (t, o) = (target.as_chunks::<8>().0, origin.as_chunks::<8>().0);
     let mut word = 0;
     for i in 0..8 {
-        word |= sign_step(&mut sums[i % 2], &t[i], &o[i]) << (8 * i);
+        word |= sign_step(&mut sums[i % 2], &t[i], &o[i], scale) << (8 * i);
     }
     word
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn sign_code(target: &[f32], origin: &[f32], words_out: &mut [u64]) -> ResidualSums {
+fn sign_code(target: &[f32], origin: &[f32], scale: f32, words_out: &mut [u64]) -> ResidualSums {
     let n = target.len().min(origin.len());
     let (t_chunks, t_rest) = target[..n].as_chunks::<64>();
     let (o_chunks, o_rest) = origin[..n].as_chunks::<64>();
 
     let mut sums = [[_mm256_setzero_ps(); 4]; 2];
     for ((target, origin), word) in t_chunks.iter().zip(o_chunks).zip(&mut *words_out) {
-        *word = sign_word(&mut sums, target, origin);
+        *word = sign_word(&mut sums, target, origin, scale);
     }
     if !t_rest.is_empty()
         && let Some(word) = words_out.get_mut(t_chunks.len())
     {
-        *word = sign_word(&mut sums, &padded(t_rest), &padded(o_rest));
+        *word = sign_word(&mut sums, &padded(t_rest), &padded(o_rest), scale);
     }
     let [norm_squared, abs_sum, origin_sum, origin_total] =
         [0, 1, 2, 3].map(|i| reduce_add(_mm256_add_ps(sums[0][i], sums[1][i])));

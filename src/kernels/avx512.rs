@@ -4,7 +4,7 @@
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
 use super::groups::hand_on;
-use super::{Below, GROUP, Groups, Kernels, QueryQ4, ResidualSums, StoredU8, padded, scalar};
+use super::{Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded, scalar};
 use std::arch::x86_64::*;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -325,8 +325,11 @@ fn shift_left(x: __m512i, n: usize) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
-fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, mut bound: f32, below: Below<'_>) {
-    let (own, step, centre) = (_mm256_set1_ps(own), _mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
+fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound: f32, below: Below<'_>) {
+    let (start, factor) = own.start();
+    let (start, factor, own) =
+        (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
+    let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
     for group in groups.iter() {
         let mut scores = _mm512_setzero_si512();
         for (p, codes) in group.planes(query.planes.len()) {
@@ -337,7 +340,8 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, mut bound: f32,
         }
         let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm512_cvtepi64_ps(scores), centre));
         let rescaled = _mm256_mul_ps(load_factors(group.rescale), products);
-        let estimates = _mm256_add_ps(own, _mm256_add_ps(load_factors(group.add), rescaled));
+        let added = _mm256_mul_ps(factor, load_factors(group.add));
+        let estimates = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
         let nan = _mm256_cmp_ps_mask::<_CMP_UNORD_Q>(estimates, estimates);
         let estimates = _mm256_mask_mov_ps(estimates, nan, own);
         let mask = _mm256_cmp_ps_mask::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound));
@@ -352,9 +356,16 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, mut bound: f32,
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
-fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: f64, least: f64, out: &mut [[f32; GROUP]]) {
+fn estimate_u8(
+    groups: Groups<'_>,
+    vector: StoredU8<'_>,
+    own: Own<f64>,
+    least: f64,
+    out: &mut [[f32; GROUP]],
+) {
     let zero = _mm512_setzero_si512();
-    let (own, least) = (_mm512_set1_pd(own), _mm512_set1_pd(least));
+    let (start, factor) = own.start();
+    let [start, factor, own, least] = [start, factor, own.distance(), least].map(|x| _mm512_set1_pd(x));
     let [lo, step, centre] = [vector.lo, vector.step, vector.centre].map(|x| _mm512_set1_pd(x));
     for (group, out) in groups.iter().zip(out) {
         let (mut scores, mut code_sums) = (zero, zero);
@@ -376,7 +387,8 @@ fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: f64, least: f64, o
         );
         let product = _mm512_sub_pd(product, centre);
         let [add, rescale] = [group.add, group.rescale].map(|x| _mm512_cvtps_pd(load_factors(x)));
-        let estimates = _mm512_add_pd(_mm512_add_pd(own, add), _mm512_mul_pd(rescale, product));
+        let added = _mm512_add_pd(start, _mm512_mul_pd(factor, add));
+        let estimates = _mm512_add_pd(added, _mm512_mul_pd(rescale, product));
         let nan = _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(estimates, estimates);
         let estimates = _mm512_max_pd(least, _mm512_mask_mov_pd(estimates, nan, own));
         // SAFETY: `out` has the 32 bytes that are written; the instruction needs no alignment.
@@ -403,9 +415,10 @@ fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
 /// One step of [`sign_code`]: adds to the four sums and returns the bits.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
-fn sign_step(sums: &mut [__m512; 4], target: &[f32; 16], origin: &[f32; 16]) -> u64 {
+fn sign_step(sums: &mut [__m512; 4], target: &[f32; 16], origin: &[f32; 16], scale: f32) -> u64 {
     let origin = load(origin);
-    let r = _mm512_sub_ps(load(target), origin);
+    // Two roundings, as in every set: a fused step would give other bits.
+    let r = _mm512_sub_ps(load(target), _mm512_mul_ps(_mm512_set1_ps(scale), origin));
     let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(r, _mm512_setzero_ps());
     sums[0] = _mm512_fmadd_ps(r, r, sums[0]);
     sums[1] = _mm512_add_ps(sums[1], _mm512_abs_ps(r));
@@ -417,29 +430,29 @@ fn sign_step(sums: &mut [__m512; 4], target: &[f32; 16], origin: &[f32; 16]) -> 
 /// 64 dimensions of [`sign_code`], alternating between two sets of sums.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
-fn sign_word(sums: &mut [[__m512; 4]; 2], target: &[f32; 64], origin: &[f32; 64]) -> u64 {
+fn sign_word(sums: &mut [[__m512; 4]; 2], target: &[f32; 64], origin: &[f32; 64], scale: f32) -> u64 {
     let (t, o) = (target.as_chunks::<16>().0, origin.as_chunks::<16>().0);
     let mut word = 0;
     for i in 0..4 {
-        word |= sign_step(&mut sums[i % 2], &t[i], &o[i]) << (16 * i);
+        word |= sign_step(&mut sums[i % 2], &t[i], &o[i], scale) << (16 * i);
     }
     word
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
-fn sign_code(target: &[f32], origin: &[f32], words_out: &mut [u64]) -> ResidualSums {
+fn sign_code(target: &[f32], origin: &[f32], scale: f32, words_out: &mut [u64]) -> ResidualSums {
     let n = target.len().min(origin.len());
     let (t_chunks, t_rest) = target[..n].as_chunks::<64>();
     let (o_chunks, o_rest) = origin[..n].as_chunks::<64>();
 
     let mut sums = [[_mm512_setzero_ps(); 4]; 2];
     for ((target, origin), word) in t_chunks.iter().zip(o_chunks).zip(&mut *words_out) {
-        *word = sign_word(&mut sums, target, origin);
+        *word = sign_word(&mut sums, target, origin, scale);
     }
     if !t_rest.is_empty()
         && let Some(word) = words_out.get_mut(t_chunks.len())
     {
-        *word = sign_word(&mut sums, &padded(t_rest), &padded(o_rest));
+        *word = sign_word(&mut sums, &padded(t_rest), &padded(o_rest), scale);
     }
     let [norm_squared, abs_sum, origin_sum, origin_total] =
         [0, 1, 2, 3].map(|i| _mm512_reduce_add_ps(_mm512_add_ps(sums[0][i], sums[1][i])));

@@ -106,6 +106,34 @@ pub struct StoredU8<'a> {
     pub centre: f64,
 }
 
+/// The distance between a vector and the node that holds the groups, from which the estimates to its neighbours start.
+#[derive(Clone, Copy, Debug)]
+pub enum Own<F> {
+    /// An estimate is this and `f_add`: codes are of what a neighbour has beyond the node's vector.
+    Plus(F),
+    /// An estimate is this times `f_add`: codes are of what a neighbour has beyond its projection on the node's vector.
+    Times(F),
+}
+
+impl<F: Copy + From<u8>> Own<F> {
+    /// The distance itself.
+    #[inline(always)]
+    pub fn distance(self) -> F {
+        match self {
+            Own::Plus(distance) | Own::Times(distance) => distance,
+        }
+    }
+
+    /// `(a, b)` such that `a + b f_add` is what an estimate starts from.
+    #[inline(always)]
+    pub fn start(self) -> (F, F) {
+        match self {
+            Own::Plus(distance) => (distance, F::from(1)),
+            Own::Times(distance) => (F::from(0), distance),
+        }
+    }
+}
+
 /// Takes a slot and its estimate, and returns the bound from then on.
 pub type Below<'a> = &'a mut dyn FnMut(usize, f32) -> f32;
 

@@ -30,7 +30,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
-pub use groups::{Below, GROUP, Group, Groups, QueryQ4, StoredU8};
+pub use groups::{Below, GROUP, Group, Groups, Own, QueryQ4, StoredU8};
 use std::sync::OnceLock;
 
 /// Declares, for each kernel, its slot in the table, a method of the table and a free function that calls the
@@ -99,15 +99,17 @@ kernels! {
     fn sum_u8(codes: &[u8]) -> u64 where codes.len() <= MAX_CODES;
 
     /// Hands those of a node's [groups](groups)' slots to `below` whose estimate
-    /// `own + (f_add + f_rescale step (sum i_k c_k - centre))` is at most `bound`, in order of the slots. An estimate that
-    /// is NaN is replaced by `own`. Panics if the groups are shorter than they say.
-    fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: f32, bound: f32, below: Below<'_>)
+    /// `start + f_rescale step (sum i_k c_k - centre)` is at most `bound`, in order of the slots; [`Own`] says what the
+    /// start is. An estimate that is NaN is replaced by the node's own distance. Panics if the groups are shorter than they
+    /// say.
+    fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, bound: f32, below: Below<'_>)
     where groups.links <= groups.slots && !query.planes.is_empty();
 
-    /// `max(own + f_add + f_rescale <x, y>, least)` for each slot of a node's [groups](groups), where y is the vector, c a
-    /// code, and `<x, y> = lo sum c_k + step sum y_k c_k - centre`. An estimate that is NaN is replaced by `own`. Lanes
-    /// without a neighbour get anything. Panics if the groups are shorter than they say.
-    fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: f64, least: f64, out: &mut [[f32; 8]])
+    /// `max(start + f_rescale <x, y>, least)` for each slot of a node's [groups](groups), where y is the vector, c a
+    /// code, and `<x, y> = lo sum c_k + step sum y_k c_k - centre`; [`Own`] says what the start is. An estimate that is
+    /// NaN is replaced by the node's own distance. Lanes without a neighbour get anything. Panics if the groups are shorter
+    /// than they say.
+    fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: Own<f64>, least: f64, out: &mut [[f32; 8]])
     where groups.links <= groups.slots && !vector.planes.is_empty() && out.len() >= groups.links.div_ceil(GROUP);
 
     /// Cuts codes into bit planes: bit `i % 64` of word `j * words + i / 64` becomes bit j of `codes[i]`, where
@@ -116,10 +118,10 @@ kernels! {
     fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64])
     where bits <= 8 && planes.len() == bits * codes.len().div_ceil(64);
 
-    /// The 1-bit code of `r = target - origin` (bit i is set where `r_i > 0`; bits past the end become zero) and
+    /// The 1-bit code of `r = target - scale origin` (bit i is set where `r_i > 0`; bits past the end become zero) and
     /// the sums from which its factors are made, in one pass. RaBitQ (Gao and Long, SIGMOD 2024), section 3.1,
-    /// with the parent node for a centroid.
-    fn sign_code(target: &[f32], origin: &[f32], words_out: &mut [u64]) -> ResidualSums
+    /// with the parent node, or the projection on it, for a centroid.
+    fn sign_code(target: &[f32], origin: &[f32], scale: f32, words_out: &mut [u64]) -> ResidualSums
     where target.len() == origin.len() && words_out.len() == target.len().div_ceil(64);
 
     /// The least and the greatest element in IEEE 754's total order, where -0 stands before 0; `(inf, -inf)` of
@@ -148,7 +150,7 @@ kernels! {
 /// The most elements for which integer sums of products are exact: `32768 * 255^2 < 2^31`.
 pub const MAX_CODES: usize = 1 << 15;
 
-/// Sums over the residual `r = target - origin`, from which [`sign_code`]'s factors are made.
+/// Sums over the residual `r = target - scale origin`, from which [`sign_code`]'s factors are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ResidualSums {
     /// `sum r_i^2`

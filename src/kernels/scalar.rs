@@ -3,7 +3,7 @@
 //! They are also what every CPU without an own set runs. Sums therefore run over `LANES` independent accumulators,
 //! which LLVM maps to vector registers; it may not reorder float additions by itself.
 
-use super::{Below, GROUP, Group, Groups, Kernels, QueryQ4, ResidualSums, StoredU8, padded};
+use super::{Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded};
 use std::f32::consts::FRAC_1_SQRT_2;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -110,10 +110,11 @@ fn plane_counts<const P: usize>(codes: &[u8], lanes: usize, vector: &[[u64; P]])
 pub(super) fn estimate_q4(
     groups: Groups<'_>,
     query: QueryQ4<'_>,
-    own: f32,
+    own: Own<f32>,
     mut bound: f32,
     below: Below<'_>,
 ) {
+    let (start, factor) = own.start();
     for group in groups.iter() {
         let mut scores = [0; GROUP];
         for (p, codes) in group.planes(query.planes.len()) {
@@ -124,8 +125,9 @@ pub(super) fn estimate_q4(
         }
         for (lane, score) in scores.into_iter().enumerate().take(group.links) {
             let (add, rescale) = group.factors(lane);
-            let estimate = own + (add + rescale * (query.step * (score as f32 - query.centre)));
-            let estimate = if estimate.is_nan() { own } else { estimate };
+            let product = query.step * (score as f32 - query.centre);
+            let estimate = start + (factor * add + rescale * product);
+            let estimate = if estimate.is_nan() { own.distance() } else { estimate };
             if estimate <= bound {
                 bound = below(group.first + lane, estimate);
             }
@@ -136,18 +138,19 @@ pub(super) fn estimate_q4(
 pub(super) fn estimate_u8(
     groups: Groups<'_>,
     vector: StoredU8<'_>,
-    own: f64,
+    own: Own<f64>,
     least: f64,
     out: &mut [[f32; GROUP]],
 ) {
+    let (start, factor) = own.start();
     for (group, out) in groups.iter().zip(out) {
         let (scores, code_sums) = products(&group, vector.planes);
         for (lane, out) in out.iter_mut().enumerate().take(group.links) {
             let (add, rescale) = group.factors(lane);
             let product = vector.lo * f64::from(code_sums[lane]) + vector.step * f64::from(scores[lane])
                 - vector.centre;
-            let estimate = own + f64::from(add) + f64::from(rescale) * product;
-            let estimate = if estimate.is_nan() { own } else { estimate };
+            let estimate = start + factor * f64::from(add) + f64::from(rescale) * product;
+            let estimate = if estimate.is_nan() { own.distance() } else { estimate };
             *out = (if estimate < least { least } else { estimate }) as f32;
         }
     }
@@ -194,21 +197,21 @@ pub(super) fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
     }
 }
 
-pub(super) fn sign_code(target: &[f32], origin: &[f32], words_out: &mut [u64]) -> ResidualSums {
+pub(super) fn sign_code(target: &[f32], origin: &[f32], scale: f32, words_out: &mut [u64]) -> ResidualSums {
     let n = target.len().min(origin.len()).min(64 * words_out.len());
     let (target, origin) = (&target[..n], &origin[..n]);
     for ((target, origin), word) in target.chunks(64).zip(origin.chunks(64)).zip(words_out) {
         let mut positive = [0; 64];
         for ((positive, &t), &o) in positive.iter_mut().zip(target).zip(origin) {
-            *positive = u8::from(t - o > 0.0);
+            *positive = u8::from(t - scale * o > 0.0);
         }
         *word = plane_word(&positive, 0);
     }
     // Passes over data in the first cache level, each of which LLVM can vectorise.
     ResidualSums {
-        norm_squared: l2_squared(target, origin),
-        abs_sum: l1(target, origin),
-        origin_sum: sum(target, origin, |t, o| if t - o > 0.0 { o } else { 0.0 }),
+        norm_squared: sum(target, origin, |t, o| (t - scale * o) * (t - scale * o)),
+        abs_sum: sum(target, origin, |t, o| (t - scale * o).abs()),
+        origin_sum: sum(target, origin, |t, o| if t - scale * o > 0.0 { o } else { 0.0 }),
         origin_total: sum(origin, origin, |o, _| o),
     }
 }

@@ -2,8 +2,8 @@
 //! length up to 300 and some large ones, at every alignment for bytes, and on hostile values.
 
 use super::{
-    GROUP, Groups, Kernels, MAX_CODES, QueryQ4, StoredU8, active, available, pack_planes_i4, pack_planes_u8,
-    scalar,
+    GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, StoredU8, active, available, pack_planes_i4,
+    pack_planes_u8, scalar,
 };
 
 /// Every length at which some main loop, remainder or tail begins or ends, and more.
@@ -158,7 +158,7 @@ fn lengths_that_differ_are_cut_to_the_shorter() {
         assert_eq!(set.dot_u8(&[1; 100], &[3; 70]), 210);
 
         let mut words = [!0];
-        set.sign_code(&b, &a, &mut words);
+        set.sign_code(&b, &a, 1.0, &mut words);
         assert_eq!(words, [!0]);
         let (mut codes, mut floats) = ([9; 70], [9.0; 70]);
         set.quantize_u8(&a, 0.0, 1.0, &mut codes);
@@ -282,7 +282,7 @@ fn collect_q4(
     set: &Kernels,
     groups: Groups<'_>,
     query: QueryQ4<'_>,
-    own: f32,
+    own: Own<f32>,
     bound: f32,
 ) -> Vec<(usize, f32)> {
     let mut found = Vec::new();
@@ -317,11 +317,19 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
             let query = QueryQ4 { planes: &planes_q4, step: 0.5, centre: 3.0 };
             let vector = StoredU8 { planes: &planes_u8, lo: -2.0, step: 0.25, centre: 7.0 };
 
+            let is_scaled = d % 2 == 0;
+            let own_f32 = if is_scaled { Own::Times(100.0f32) } else { Own::Plus(100.0) };
+            let own_f64 = if is_scaled { Own::Times(100.0f64) } else { Own::Plus(100.0) };
             let want_q4: Vec<(usize, f32)> = (0..links)
                 .map(|slot| {
                     let product = 0.5 * (node.dot(slot, &|i| f64::from(signed[i])) as f32 - 3.0);
                     let (add, rescale) = node.factors[slot];
-                    (slot, 100.0 + (add + rescale * product))
+                    let estimate = if is_scaled {
+                        0.0 + (100.0 * add + rescale * product)
+                    } else {
+                        100.0 + (add + rescale * product)
+                    };
+                    (slot, estimate)
                 })
                 .collect();
             let want_u8: Vec<f32> = (0..links)
@@ -329,19 +337,20 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
                     let (dot, sum) = (node.dot(slot, &|i| f64::from(unsigned[i])), node.dot(slot, &|_| 1.0));
                     let (add, rescale) = node.factors[slot];
                     let product = -2.0 * sum + 0.25 * dot - 7.0;
-                    (100.0 + f64::from(add) + f64::from(rescale) * product).max(5.0) as f32
+                    let start = if is_scaled { 100.0 * f64::from(add) } else { 100.0 + f64::from(add) };
+                    (start + f64::from(rescale) * product).max(5.0) as f32
                 })
                 .collect();
             let median = want_q4[links / 2].1;
             for set in available() {
                 let context = format!("{}, d = {d}, {bits} bits, {links} of {slots}", set.name());
-                let all = collect_q4(set, groups, query, 100.0, f32::INFINITY);
+                let all = collect_q4(set, groups, query, own_f32, f32::INFINITY);
                 assert_eq!(all, want_q4, "{context}");
-                let some = collect_q4(set, groups, query, 100.0, median);
+                let some = collect_q4(set, groups, query, own_f32, median);
                 let below: Vec<_> = want_q4.iter().copied().filter(|found| found.1 <= median).collect();
                 assert_eq!(some, below, "{context}");
                 let mut estimates = vec![[0.0; GROUP]; links.div_ceil(GROUP)];
-                set.estimate_u8(groups, vector, 100.0, 5.0, &mut estimates);
+                set.estimate_u8(groups, vector, own_f64, 5.0, &mut estimates);
                 assert_eq!(estimates.as_flattened()[..links], want_u8, "{context}");
             }
         }
@@ -355,7 +364,7 @@ fn a_bound_that_is_lowered_holds_for_the_rest_of_the_group() {
     let query = QueryQ4 { planes: &[[0; 4]], step: 0.0, centre: 0.0 };
     for set in available() {
         let mut calls = 0;
-        set.estimate_q4(node.groups(&bytes, 8), query, 0.0, f32::INFINITY, &mut |_, _| {
+        set.estimate_q4(node.groups(&bytes, 8), query, Own::Plus(0.0), f32::INFINITY, &mut |_, _| {
             calls += 1;
             f32::NEG_INFINITY
         });
@@ -372,13 +381,13 @@ fn estimates_that_are_not_numbers_are_the_nodes_own_distance() {
     let groups = node.groups(&bytes, 3);
     for set in available() {
         let query = QueryQ4 { planes: &[[1; 4]], step: 1.0, centre: -9.0 };
-        let found = collect_q4(set, groups, query, 4.0, 4.0);
+        let found = collect_q4(set, groups, query, Own::Plus(4.0), 4.0);
         assert_eq!(found, [(0, 4.0), (1, 4.0), (2, 4.0)], "{}", set.name());
         let vector = StoredU8 { planes: &[[1; 8]], lo: 1.0, step: 1.0, centre: 0.0 };
         let mut estimates = [[0.0; GROUP]];
-        set.estimate_u8(groups, vector, 4.0, 0.0, &mut estimates);
+        set.estimate_u8(groups, vector, Own::Plus(4.0), 0.0, &mut estimates);
         assert_eq!(estimates[0][..3], [4.0; 3], "{}", set.name());
-        set.estimate_u8(groups, vector, 4.0, 9.0, &mut estimates);
+        set.estimate_u8(groups, vector, Own::Plus(4.0), 9.0, &mut estimates);
         assert_eq!(estimates[0][..3], [9.0; 3], "{}", set.name());
     }
 }
@@ -410,16 +419,17 @@ fn a_sign_code_has_a_bit_for_each_positive_residual_and_sums_to_match() {
     for_all_pairs(|set, target, origin, context| {
         let n = target.len();
         let mut words = vec![!0; n.div_ceil(64)];
-        let sums = set.sign_code(target, origin, &mut words);
+        let scale = [1.0, 0.0, -0.3][n % 3];
+        let sums = set.sign_code(target, origin, scale, &mut words);
         let bit = |i: usize| words[i / 64] >> (i % 64) & 1 != 0;
-        assert!((0..n).all(|i| bit(i) == (target[i] - origin[i] > 0.0)), "{context}");
+        assert!((0..n).all(|i| bit(i) == (target[i] - scale * origin[i] > 0.0)), "{context}");
         assert!((n..words.len() * 64).all(|i| !bit(i)), "{context}: bits past the end");
 
         let check = |got, terms: &dyn Fn(usize) -> f64| {
             let (exact, magnitude) = ((0..n).map(terms).sum(), (0..n).map(|i| terms(i).abs()).sum());
             assert_f32_sum(got, exact, magnitude, n, context);
         };
-        let r = |i: usize| f64::from(target[i]) - f64::from(origin[i]);
+        let r = |i: usize| f64::from(target[i]) - f64::from(scale * origin[i]);
         check(sums.norm_squared, &|i| r(i) * r(i));
         check(sums.abs_sum, &|i| r(i).abs());
         check(sums.origin_sum, &|i| if bit(i) { f64::from(origin[i]) } else { 0.0 });
@@ -540,9 +550,9 @@ fn groups_that_are_too_short_panic_instead_of_reading_on() {
             let groups = Groups { bytes: &bytes, lane_bytes: 8, gap: 6, slots: 9, links };
             let query = QueryQ4 { planes: &[[0; 4]], step: 0.0, centre: 0.0 };
             let vector = StoredU8 { planes: &[[0; 8]], lo: 0.0, step: 0.0, centre: 0.0 };
-            let score = || collect_q4(set, groups, query, 0.0, 0.0);
+            let score = || collect_q4(set, groups, query, Own::Plus(0.0), 0.0);
             assert!(std::panic::catch_unwind(score).is_err(), "{}, {links}", set.name());
-            let score = || set.estimate_u8(groups, vector, 0.0, 0.0, &mut [[0.0; GROUP]; 2]);
+            let score = || set.estimate_u8(groups, vector, Own::Plus(0.0), 0.0, &mut [[0.0; GROUP]; 2]);
             assert!(std::panic::catch_unwind(score).is_err(), "{}, {links}", set.name());
         }
         assert!(std::panic::catch_unwind(|| set.pack_planes(&[1; 65], 4, &mut [0; 7])).is_err());

@@ -39,15 +39,14 @@
 //! `error`.
 
 use super::rotation::ROUNDOFF;
-use super::sq8::{Query, Raw, Sq8};
+use super::sq8::{Query, Sq8};
 use super::{Frame, Magnitude};
 use crate::metric::Metric;
 
 /// A row's place in the order as far as the index knows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
-    /// Distance to the stored vector, in the frame's geometry (for L2 and cosine a squared length): what the
-    /// search orders by. Never NaN.
+    /// Distance to the stored vector, in the frame's geometry: what the search orders by. Never NaN.
     pub distance: f32,
     /// The SQL operator's result is not below this. At least 0 for L2 and cosine.
     pub lower: f64,
@@ -103,10 +102,9 @@ impl Slack {
     }
 }
 
-/// Bounds from the distance `raw` between the query and a stored vector.
-pub(super) fn measure(query: &Query, stored: Sq8<'_>, raw: Raw) -> Measured {
-    let distance = raw.to_distance();
-    let (lower, upper) = bounds(query, stored, raw).unwrap_or(match query.metric {
+/// Bounds from the inner product of the query and a stored vector, whose distance is known.
+pub(super) fn measure(query: &Query, stored: Sq8<'_>, dot: f64, distance: f32) -> Measured {
+    let (lower, upper) = bounds(query, stored, dot).unwrap_or(match query.metric {
         Metric::InnerProduct => (f64::NEG_INFINITY, f64::INFINITY),
         _ => (0.0, f64::INFINITY),
     });
@@ -114,7 +112,7 @@ pub(super) fn measure(query: &Query, stored: Sq8<'_>, raw: Raw) -> Measured {
 }
 
 /// The interval, or `None` if nothing can be said.
-fn bounds(query: &Query, stored: Sq8<'_>, raw: Raw) -> Option<(f64, f64)> {
+fn bounds(query: &Query, stored: Sq8<'_>, dot: f64) -> Option<(f64, f64)> {
     let slack = &query.slack;
     let error = f64::from(stored.header.error);
     let code_norm = f64::from(stored.header.step) * f64::from(stored.header.code_norm_squared).sqrt();
@@ -122,15 +120,8 @@ fn bounds(query: &Query, stored: Sq8<'_>, raw: Raw) -> Option<(f64, f64)> {
     let norm = stored.norm_squared().max(0.0).sqrt() + 1e-7 * reach + error;
     let dot_error = query.norm * (slack.index * code_norm + slack.double * reach);
 
-    let (lower, upper) = match raw {
-        Raw::L2Squared(squared) if squared.is_finite() => {
-            let sum_error = 2.0 * dot_error + slack.double * (query.norm_squared + reach * reach);
-            let beyond = error + slack.frame * (query.norm + norm) + 2.0 * slack.tiny;
-            let lower = ((squared - sum_error).max(0.0).sqrt() - beyond).max(0.0);
-            let upper = (squared + sum_error).max(0.0).sqrt() + beyond;
-            (lower, upper)
-        }
-        Raw::Dot(dot) if dot.is_finite() => {
+    let (lower, upper) = match query.metric {
+        Metric::InnerProduct => {
             let product = query.norm * norm;
             let beyond = dot_error
                 + query.norm * error
@@ -139,7 +130,19 @@ fn bounds(query: &Query, stored: Sq8<'_>, raw: Raw) -> Option<(f64, f64)> {
                 + slack.underflow;
             (-dot - beyond, -dot + beyond)
         }
-        _ => return None,
+        // For unit vectors the length between them says more than their inner product: its error is the smaller, the
+        // nearer they are.
+        _ => {
+            let squared = query.l2_squared_of(stored, dot);
+            if !squared.is_finite() {
+                return None;
+            }
+            let sum_error = 2.0 * dot_error + slack.double * (query.norm_squared + reach * reach);
+            let beyond = error + slack.frame * (query.norm + norm) + 2.0 * slack.tiny;
+            let lower = ((squared - sum_error).max(0.0).sqrt() - beyond).max(0.0);
+            let upper = (squared + sum_error).max(0.0).sqrt() + beyond;
+            (lower, upper)
+        }
     };
     if !(lower.is_finite() && upper.is_finite()) {
         return None;
@@ -172,7 +175,7 @@ mod tests {
     fn measured(frame: &Frame, query: &[f32], row: &[f32]) -> Measured {
         let (mut vector, mut codes) = (vec![0.0; row.len()], vec![0; row.len()]);
         let magnitude = frame.apply(row, &mut vector);
-        let header = sq8::encode(&vector, magnitude, &mut codes);
+        let header = sq8::encode(&vector, magnitude, frame.length(), &mut codes);
         Query::new(frame, query).measure(Sq8 { header, codes: &codes })
     }
 
@@ -289,7 +292,7 @@ mod tests {
                 let frame = Frame::new(metric, d, 3).unwrap();
                 let (mut vector, mut codes) = (vec![0.0; d], vec![0; d]);
                 let magnitude = frame.apply(&x, &mut vector);
-                let error = f64::from(sq8::encode(&vector, magnitude, &mut codes).error);
+                let error = f64::from(sq8::encode(&vector, magnitude, frame.length(), &mut codes).error);
                 let (exact, m) = (metric.distance(&q, &x), measured(&frame, &q, &x));
                 let by_code = match metric {
                     Metric::Cosine => error * (2.0 * exact).sqrt(),

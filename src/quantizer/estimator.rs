@@ -1,17 +1,18 @@
 //! Estimated distances to a node's neighbours, from their codes alone.
 //!
-//! Both estimators compute `own + f_add + f_rescale <x, y>` for each neighbour, `own` being the distance between y
-//! and the node that holds the groups. They differ in what y is: [`Estimator`] holds a query, reduced to
+//! Both estimators compute `own + f_add + f_rescale <x, y>` for each neighbour, or `own f_add + f_rescale <x, y>` with inner
+//! products, `own` being the distance between y and the node that holds the groups. They differ in what y is: [`Estimator`] holds a query, reduced to
 //! signed 4-bit integers; [`InsertEstimator`] a stored vector, with its 8-bit codes as they are.
 
 use super::layout::{Bits, GROUP, GroupLayout, Groups};
 use super::sq8::Sq8;
 use super::sum;
-use crate::kernels::{self, Below, QueryQ4, StoredU8};
+use crate::kernels::{self, Below, Own, QueryQ4, StoredU8};
 use crate::metric::Geometry;
 
 /// A query's estimates.
 pub struct Estimator {
+    geometry: Geometry,
     form: Form,
 }
 
@@ -23,8 +24,8 @@ enum Form {
 }
 
 impl Estimator {
-    /// Prepares a query, given in the frame.
-    pub fn new(layout: GroupLayout, vector: &[f32]) -> Self {
+    /// Prepares a query, given in the frame, for groups whose factors were made for `geometry`.
+    pub fn new(layout: GroupLayout, geometry: Geometry, vector: &[f32]) -> Self {
         debug_assert_eq!(layout.dimensions(), vector.len());
         let h = layout.bits().centre();
         let form = if layout.bits() == Bits::Eight {
@@ -36,7 +37,7 @@ impl Estimator {
             let sum: i32 = values.iter().map(|&v| i32::from(v)).sum();
             Form::Planes { planes, step, centre: h * sum as f32 }
         };
-        Self { form }
+        Self { geometry, form }
     }
 
     /// Hands the neighbours whose estimates are at most `bound` to `below`, in order of their slots.
@@ -46,25 +47,37 @@ impl Estimator {
     /// `own` is; where the factors overflow, they are `own`.
     #[inline]
     pub fn estimate(&self, groups: Groups<'_>, own: f32, bound: f32, below: Below<'_>) {
+        let own = self.geometry.own(own);
         match &self.form {
             &Form::Planes { ref planes, step, centre } => {
                 kernels::estimate_q4(groups, QueryQ4 { planes, step, centre }, own, bound, below);
             }
             Form::Floats { vector, centre } => {
+                let (start, factor) = own.start();
                 let mut bound = bound;
                 for group in groups.iter() {
                     let codes = group.codes.chunks_exact(vector.len());
                     for (lane, codes) in codes.enumerate().take(group.links) {
                         let (add, rescale) = group.factors(lane);
                         let product = kernels::dot_f32_u8(vector, codes) - centre;
-                        let estimate = own + (add + rescale * product);
-                        let estimate = if estimate.is_nan() { own } else { estimate };
+                        let estimate = start + (factor * add + rescale * product);
+                        let estimate = if estimate.is_nan() { own.distance() } else { estimate };
                         if estimate <= bound {
                             bound = below(group.first + lane, estimate);
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+impl Geometry {
+    /// How estimates start from the distance between a vector and a node.
+    fn own<F>(self, distance: F) -> Own<F> {
+        match self {
+            Geometry::L2Squared => Own::Plus(distance),
+            Geometry::NegativeInnerProduct => Own::Times(distance),
         }
     }
 }
@@ -132,12 +145,12 @@ impl InsertEstimator {
 
     /// Estimates of the distances between this vector and a node's neighbours; `own` is this vector's
     /// distance to the node ([`Sq8::distance`]). Squared lengths are cut off at 0.
-    pub fn score(&mut self, groups: Groups<'_>, own: f32) -> &[f32] {
+    pub fn score(&mut self, groups: Groups<'_>, own: f32) -> &mut [f32] {
         let least = match self.geometry {
             Geometry::L2Squared => 0.0,
             Geometry::NegativeInnerProduct => f64::NEG_INFINITY,
         };
-        let own = f64::from(own);
+        let own = self.geometry.own(f64::from(own));
         self.estimates.resize(groups.links.div_ceil(GROUP), [0.0; GROUP]);
         if self.layout.bits() == Bits::Eight {
             self.score_bytes(groups, own, least);
@@ -146,7 +159,7 @@ impl InsertEstimator {
             let vector = StoredU8 { planes, lo, step, centre };
             kernels::estimate_u8(groups, vector, own, least, &mut self.estimates);
         }
-        &self.estimates.as_flattened()[..groups.links]
+        &mut self.estimates.as_flattened_mut()[..groups.links]
     }
 
     /// The distances between this vector's **own** neighbours and itself, if it is the node that holds the
@@ -160,7 +173,8 @@ impl InsertEstimator {
         self.score(groups, own)
     }
 
-    fn score_bytes(&mut self, groups: Groups<'_>, own: f64, least: f64) {
+    fn score_bytes(&mut self, groups: Groups<'_>, own: Own<f64>, least: f64) {
+        let (start, factor) = own.start();
         for (group, estimates) in groups.iter().zip(&mut self.estimates) {
             let codes = group.codes.chunks_exact(self.codes.len());
             for ((lane, codes), out) in codes.enumerate().zip(estimates).take(group.links) {
@@ -168,8 +182,8 @@ impl InsertEstimator {
                 let product = self.lo * kernels::sum_u8(codes) as f64
                     + self.step * kernels::dot_u8(codes, &self.codes) as f64
                     - self.centre;
-                let estimate = own + f64::from(add) + f64::from(rescale) * product;
-                let estimate = if estimate.is_nan() { own } else { estimate };
+                let estimate = start + factor * f64::from(add) + f64::from(rescale) * product;
+                let estimate = if estimate.is_nan() { own.distance() } else { estimate };
                 *out = (if estimate < least { least } else { estimate }) as f32;
             }
         }
@@ -181,7 +195,7 @@ mod tests {
     use super::*;
     use crate::metric::Metric;
     use crate::quantizer::testing::{add, gaussian, naive_dot, naive_l2_squared};
-    use crate::quantizer::{Encoder, Frame, Magnitude, Query, sq8};
+    use crate::quantizer::{Encoder, Frame, Length, Magnitude, Query, sq8};
     use proptest::prelude::*;
 
     const ALL: [Bits; 4] = [Bits::One, Bits::Two, Bits::Four, Bits::Eight];
@@ -201,7 +215,7 @@ mod tests {
             let layout = GroupLayout::new(d, bits);
             let vector = gaussian(d, seed);
             let mut codes = vec![0; d];
-            let header = sq8::encode(&vector, Magnitude::Ordinary, &mut codes);
+            let header = sq8::encode(&vector, Magnitude::Ordinary, Length::Any, &mut codes);
             let mut node =
                 Self { layout, header, codes, neighbours: Vec::new(), group: vec![0xAA; layout.bytes()] };
             let mut encoder = Encoder::new(layout, geometry);
@@ -262,6 +276,14 @@ mod tests {
         estimator
     }
 
+    /// How much of the origin is taken from a vector to get its residual.
+    fn scale(geometry: Geometry, vector: &[f32], origin: &[f32]) -> f64 {
+        match geometry {
+            Geometry::L2Squared => 1.0,
+            Geometry::NegativeInnerProduct => naive_dot(vector, origin) / naive_dot(origin, origin),
+        }
+    }
+
     fn exact(geometry: Geometry, a: &[f32], b: &[f32]) -> f64 {
         match geometry {
             Geometry::L2Squared => naive_l2_squared(a, b),
@@ -282,20 +304,23 @@ mod tests {
                     Bits::Eight => query.clone(),
                     _ => values.iter().map(|&v| f32::from(v) * step).collect(),
                 };
-                let scores = scores(&Estimator::new(node.layout, &query), node.groups(), 3.0);
+                let scores = scores(&Estimator::new(node.layout, geometry, &query), node.groups(), 3.0);
                 for (lane, score) in scores.iter().enumerate() {
-                    let x = node.centred(lane);
-                    let r: Vec<f32> = add(&node.neighbours[lane], -1.0, &node.decoded());
-                    let (rr, u) = (naive_dot(&r, &r), node.decoded());
-                    let f = rr / naive_dot(&x, &r);
-                    // f <x, q - u>, with u exact and q as reduced.
-                    let along = f * (naive_dot(&x, &reduced) - naive_dot(&x, &u));
-                    let expected = 3.0 + match geometry {
-                        Geometry::L2Squared => rr - 2.0 * along,
-                        Geometry::NegativeInnerProduct => -naive_dot(&r, &u) - along,
+                    let (x, u) = (node.centred(lane), node.decoded());
+                    let scale = scale(geometry, &node.neighbours[lane], &u);
+                    let r: Vec<f32> = add(&node.neighbours[lane], -scale as f32, &u);
+                    let rr = naive_dot(&r, &r);
+                    let f = if rr > 0.0 { rr / naive_dot(&x, &r) } else { 0.0 };
+                    // With u exact and q as reduced.
+                    let (xq, xu) = (naive_dot(&x, &reduced), naive_dot(&x, &u));
+                    let expected = match geometry {
+                        Geometry::L2Squared => 3.0 + rr - 2.0 * f * (xq - xu),
+                        // The part of q along u is -3 / |u|^2.
+                        Geometry::NegativeInnerProduct => 3.0 * scale - f * (xq + 3.0 / naive_dot(&u, &u) * xu),
                     };
                     let lengths = naive_dot(&u, &u) + naive_dot(&query, &query);
                     let size = 3.0 + rr + f.abs() * (d as f64 * naive_dot(&x, &x) * lengths).sqrt();
+                    let size = size * (1.0 + 3.0 / naive_dot(&u, &u)) * (1.0 + scale.abs());
                     let error = (f64::from(*score) - expected).abs();
                     prop_assert!(error <= 1e-5 * size, "{score} {expected} {size}");
                 }
@@ -332,7 +357,7 @@ mod tests {
                 let frame = Frame::new(metric, d, 1).unwrap();
                 let layout = GroupLayout::new(d, ALL[bits]);
                 let mut codes = vec![0; d];
-                let header = sq8::encode(&stretch(seed, scale), Magnitude::Ordinary, &mut codes);
+                let header = sq8::encode(&stretch(seed, scale), Magnitude::Ordinary, Length::Any, &mut codes);
                 let stored = Sq8 { header, codes: &codes };
                 let mut origin = vec![0.0; d];
                 stored.decode(&mut origin);
@@ -344,13 +369,20 @@ mod tests {
                 let mut encoder = Encoder::new(layout, frame.geometry());
                 for lane in 0..GROUP {
                     let encoded = encoder.encode(if lane % 2 == 0 { &target } else { &origin }, &origin);
-                    prop_assert!(lane % 2 == 0 || encoded.factors == crate::quantizer::Factors::default());
+                    let where_the_node_is = match frame.geometry() {
+                        Geometry::L2Squared => 0.0,
+                        Geometry::NegativeInnerProduct => 1.0,
+                    };
+                    let is_there = encoded.factors.rescale == 0.0 && encoded.factors.add == where_the_node_is;
+                    // A length that is lost to underflow or overflow is no measure.
+                    let is_measured = (1e-30..1e30).contains(&kernels::dot(&origin, &origin));
+                    prop_assert!(lane % 2 == 0 || is_there || !is_measured, "{:?}", encoded.factors);
                     layout.write_lane(&mut group, lane, encoded.code, encoded.factors);
                 }
                 let query = Query::new(&frame, &stretch(seed ^ 7, other));
                 let own = query.distance(stored);
                 let groups = layout.groups(&group, 0, GROUP, GROUP);
-                let mut seen = scores(&Estimator::new(layout, query.vector()), groups, own);
+                let mut seen = scores(&Estimator::new(layout, frame.geometry(), query.vector()), groups, own);
                 let mut insert = inserting(layout, frame.geometry(), stored);
                 seen.extend_from_slice(insert.score(groups, own));
                 seen.extend_from_slice(insert.own_distances(groups));
@@ -359,16 +391,21 @@ mod tests {
         }
     }
 
-    /// Mean and root mean square of (estimate - truth) / (|r| |q - u|), over many nodes.
+    /// Mean and root mean square of (estimate - truth) / (|r| |y|), over many nodes.
     fn errors(d: usize, bits: Bits, geometry: Geometry) -> (f64, f64) {
         let (mut sum, mut squares, mut n) = (0.0, 0.0, 0.0);
         for seed in 0..200 {
             let node = Node::new(d, bits, geometry, seed, 0.8);
             let (u, query) = (node.decoded(), gaussian(d, seed + 1_000_000));
             let own = exact(geometry, &query, &u) as f32;
-            let scores = scores(&Estimator::new(node.layout, &query), node.groups(), own);
+            let scores = scores(&Estimator::new(node.layout, geometry, &query), node.groups(), own);
             for (neighbour, score) in node.neighbours.iter().zip(scores) {
-                let unit = (naive_l2_squared(neighbour, &u) * naive_l2_squared(&query, &u)).sqrt();
+                // What of a vector the code or the query has to tell.
+                let rest = |v: &[f32]| {
+                    let r = add(v, -scale(geometry, v, &u) as f32, &u);
+                    naive_dot(&r, &r)
+                };
+                let unit = (rest(neighbour) * rest(&query)).sqrt();
                 let error = (f64::from(score) - exact(geometry, neighbour, &query)) / unit;
                 (sum, squares, n) = (sum + error, squares + error * error, n + 1.0);
             }
@@ -382,7 +419,7 @@ mod tests {
             // sqrt(1/cos^2 - 1) of the best codes of a Gaussian: 0.756, 0.366, 0.107; and some for the
             // query's 4 bits.
             for (bits, deviation) in
-                [(Bits::One, 0.756), (Bits::Two, 0.366), (Bits::Four, 0.14), (Bits::Eight, 0.01)]
+                [(Bits::One, 0.756), (Bits::Two, 0.366), (Bits::Four, 0.15), (Bits::Eight, 0.01)]
             {
                 let d = 256;
                 let (mean, rms) = errors(d, bits, geometry);

@@ -15,8 +15,9 @@
 //! number of dimensions, b the number of bits per dimension of a neighbour's code.
 //!
 //! * q: a query, in `f32`. u: a node. v: a neighbour of u. u^: u as its page holds it, 8 bits per dimension.
-//! * r = v - u^: the neighbour's residual. **About u^, not u**: what the page holds is what the estimate
-//!   starts from.
+//! * r: the neighbour's residual, `v - u^` for L2 and `v - alpha u^` with `alpha = <u^, v> / |u^|^2` for the inner
+//!   product: there, what is left of v beside its projection. **About u^, not u**: what the page holds is what the
+//!   estimate starts from.
 //! * c: the code of r, d integers of b bits. x = c - h, h = (2^b - 1) / 2: the same, centred; x points
 //!   roughly where r does. For b = 1, c_i = [r_i > 0] and x_i = +-1/2.
 //!
@@ -30,18 +31,23 @@
 //! ```
 //!
 //! without bias, with a standard deviation of about `|r| |y| sqrt(1/cos^2(x, r) - 1) / sqrt(d - 1)` (for b =
-//! 1 the root is 0.75). Take y = q - u^; what depends on the node alone goes into two factors per neighbour,
-//! and what depends on the query alone is prepared once (SymphonyQG; Gou et al., SIGMOD 2025), which leaves
-//! one integer product of codes:
+//! 1 the root is 0.75). What depends on the node alone goes into two factors per neighbour, and what depends on the
+//! query alone is prepared once (SymphonyQG; Gou et al., SIGMOD 2025), which leaves one integer product of codes.
+//!
+//! For L2, y = q - u^. For the inner product r is at right angles to u^, so <r, q> = <r, y> for every y = q - beta u^, and
+//! the shortest of them errs least: beta = <q, u^> / |u^|^2. Against y = q - u^ and r = v - u^ this takes `|r| |y|` from
+//! `4 sin(a/2) sin(b/2)` to `sin a sin b` for unit vectors, a and b being the angles of u^ with v and q: to three
+//! quarters at 60 degrees. With vectors of different lengths it gains more, since the length of the projection is no part
+//! of the error.
 //!
 //! ```text
-//! L2:  |q-v|^2 ~ |q-u^|^2 + f_add + f_rescale <x, q>     f_add = |r|^2 + 2 f <x, u^>        f_rescale = -2 f
-//! IP:  -<q,v>  ~ -<q,u^>  + f_add + f_rescale <x, q>     f_add = f <x, u^> - <r, u^>        f_rescale = -f
+//! L2:  |q-v|^2 ~ |q-u^|^2 + f_add + f_rescale <x, q>     f_add = |r|^2 + 2 f <x, u^>             f_rescale = -2 f
+//! IP:  -<q,v>  ~ -<q,u^> f_add    + f_rescale <x, q>     f_add = alpha - f <x, u^> / |u^|^2      f_rescale = -f
 //!      <x, q>  = <c, q> - h sum q_i
 //! ```
 //!
-//! At q = u^ the estimate is exact for any code: |u^-v|^2, or -<u^,v>. A neighbour with r = 0, or with a
-//! residual that `f32` cannot hold, gets f_add = f_rescale = 0: it is taken to lie where u does.
+//! At q = u^ the estimate is exact for any code: |u^-v|^2, or -<u^,v>. A neighbour with r = 0 gets f = 0. One with a residual
+//! that `f32` cannot hold is taken to lie where u does.
 
 #![forbid(unsafe_code)]
 
@@ -82,6 +88,16 @@ pub enum Magnitude {
     Extreme,
 }
 
+/// How long the vectors of a frame are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// As they are.
+    Any,
+    /// They are normalised, and their codes are to decode to vectors of length one as well: an inner product with a vector
+    /// that is a little too long is as much too large, while its angle may be right.
+    One,
+}
+
 impl Frame {
     /// The frame of an index; `None` if the metric is not estimable.
     pub fn new(metric: Metric, dimensions: usize, seed: u64) -> Option<Self> {
@@ -102,6 +118,11 @@ impl Frame {
     /// Coordinates of a vector.
     pub fn dimensions(&self) -> usize {
         self.rotation.dimensions()
+    }
+
+    /// How long its vectors are.
+    pub fn length(&self) -> Length {
+        if self.metric.normalises() { Length::One } else { Length::Any }
     }
 
     /// Brings a vector into the frame: once per inserted row, once per query. A zero vector stays zero.

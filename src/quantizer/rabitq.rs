@@ -13,7 +13,7 @@ use crate::metric::Geometry;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C)]
 pub struct Factors {
-    /// The part that does not depend on the query.
+    /// The part that does not depend on the query: added to the node's distance, or what that is multiplied by.
     pub add: f32,
     /// What `<x, q>` is multiplied by.
     pub rescale: f32,
@@ -40,6 +40,8 @@ pub struct Encoder {
 
 /// Sums from which the factors follow.
 struct Sums {
+    /// What of the origin is taken from the target to get r: 1, or alpha.
+    scale: f64,
     /// `|r|^2`
     norm_squared: f64,
     /// `<x, r>`
@@ -68,9 +70,17 @@ impl Encoder {
     /// the node that will hold the code). Both are in the frame.
     pub fn encode(&mut self, target: &[f32], origin: &[f32]) -> Neighbour<'_> {
         debug_assert!(target.len() == self.layout.dimensions() && origin.len() == target.len());
+        let (scale, origin_norm_squared) = match self.geometry {
+            Geometry::L2Squared => (1.0, 0.0),
+            Geometry::NegativeInnerProduct => {
+                // Both sums from one kernel, so that equal vectors have a scale of 1 and no residual.
+                let scale = kernels::dot(target, origin) / kernels::dot(origin, origin);
+                (if scale.is_finite() { scale } else { 0.0 }, kernels::norm_squared(origin))
+            }
+        };
         let sums = match self.layout.bits() {
-            Bits::One => self.encode_signs(target, origin),
-            _ => self.encode_levels(target, origin),
+            Bits::One => self.encode_signs(target, origin, scale),
+            _ => self.encode_levels(target, origin, scale),
         };
         for (bytes, word) in self.code.chunks_exact_mut(8).zip(&self.planes) {
             bytes.copy_from_slice(&word.to_le_bytes());
@@ -78,26 +88,28 @@ impl Encoder {
         if self.layout.bits() == Bits::Eight {
             self.code.copy_from_slice(&self.codes);
         }
-        Neighbour { code: &self.code, factors: self.factors(sums, target, origin) }
+        Neighbour { code: &self.code, factors: self.factors(sums, origin_norm_squared) }
     }
 
-    fn encode_signs(&mut self, target: &[f32], origin: &[f32]) -> Sums {
-        let sums = kernels::sign_code(target, origin, &mut self.planes);
+    fn encode_signs(&mut self, target: &[f32], origin: &[f32], scale: f32) -> Sums {
+        let sums = kernels::sign_code(target, origin, scale, &mut self.planes);
         Sums {
+            scale: f64::from(scale),
             norm_squared: f64::from(sums.norm_squared),
             along: f64::from(sums.abs_sum) / 2.0,
             origin: f64::from(sums.origin_sum) - f64::from(sums.origin_total) / 2.0,
         }
     }
 
-    fn encode_levels(&mut self, target: &[f32], origin: &[f32]) -> Sums {
+    fn encode_levels(&mut self, target: &[f32], origin: &[f32], scale: f32) -> Sums {
         for ((r, t), o) in self.residual.iter_mut().zip(target).zip(origin) {
-            *r = t - o;
+            *r = t - scale * o;
         }
         let norm_squared = kernels::norm_squared(&self.residual);
         self.quantise(self.step(norm_squared));
         kernels::pack_planes(&self.codes, self.planes.len() / self.layout.words(), &mut self.planes);
         Sums {
+            scale: f64::from(scale),
             norm_squared,
             along: self.centred_dot(&self.residual, sum(&self.residual)),
             origin: self.centred_dot(origin, sum(origin)),
@@ -136,16 +148,18 @@ impl Encoder {
         f64::from(kernels::dot_f32_u8(y, &self.codes)) - f64::from(self.layout.bits().centre()) * sum
     }
 
-    fn factors(&self, sums: Sums, target: &[f32], origin: &[f32]) -> Factors {
-        let f = sums.norm_squared / sums.along;
-        let (add, rescale) = match self.geometry {
-            Geometry::L2Squared => (sums.norm_squared + 2.0 * f * sums.origin, -2.0 * f),
+    fn factors(&self, sums: Sums, origin_norm_squared: f64) -> Factors {
+        let f = if sums.norm_squared > 0.0 { sums.norm_squared / sums.along } else { 0.0 };
+        let (add, rescale, where_the_node_is) = match self.geometry {
+            Geometry::L2Squared => (sums.norm_squared + 2.0 * f * sums.origin, -2.0 * f, 0.0),
             Geometry::NegativeInnerProduct => {
-                let along_origin = f64::from(kernels::dot(target, origin)) - kernels::norm_squared(origin);
-                (f * sums.origin - along_origin, -f)
+                // A node at the origin has a distance of 0 to every query, times whatever.
+                let along = if origin_norm_squared > 0.0 { sums.origin / origin_norm_squared } else { 0.0 };
+                (sums.scale - f * along, -f, 1.0)
             }
         };
         let factors = Factors { add: add as f32, rescale: rescale as f32 };
-        if factors.add.is_finite() && factors.rescale.is_finite() { factors } else { Factors::default() }
+        let is_sound = factors.add.is_finite() && factors.rescale.is_finite();
+        if is_sound { factors } else { Factors { add: where_the_node_is, rescale: 0.0 } }
     }
 }

@@ -10,7 +10,7 @@
 //! `f32` sum of `dot_f32_u8`. Between two stored vectors even that is an integer.
 
 use super::bounds::{self, Measured, Slack};
-use super::{Frame, Magnitude, sum};
+use super::{Frame, Length, Magnitude, sum};
 use crate::kernels;
 use crate::metric::{Geometry, Metric};
 
@@ -77,10 +77,10 @@ pub struct Sq8<'a> {
 /// Ranges below this are not resolved: a finer step's inverse would overflow.
 const SMALLEST_RANGE: f64 = 1e-35;
 
-/// Encodes a vector of a [`Frame`]; `magnitude` is what the frame said of it. Works for any input: a vector
-/// which does not fit `f32` once rotated (NaN or infinities) becomes the origin with infinite error, which
+/// Encodes a vector of a [`Frame`]; `magnitude` and `length` are what the frame said of it. Works for any input: a
+/// vector which does not fit `f32` once rotated (NaN or infinities) becomes the origin with infinite error, which
 /// every bound respects.
-pub fn encode(vector: &[f32], magnitude: Magnitude, codes: &mut [u8]) -> Header {
+pub fn encode(vector: &[f32], magnitude: Magnitude, length: Length, codes: &mut [u8]) -> Header {
     debug_assert_eq!(vector.len(), codes.len());
     if !kernels::norm_squared(vector).is_finite() {
         codes.fill(0);
@@ -96,17 +96,21 @@ pub fn encode(vector: &[f32], magnitude: Magnitude, codes: &mut [u8]) -> Header 
         kernels::quantize_u8(vector, lo, 1.0 / step, codes);
         (lo, step)
     };
-    let error = match magnitude {
+    let (code_sum, code_norm_squared) = (kernels::sum_u8(codes) as u32, kernels::dot_u8(codes, codes) as u32);
+    let mut header = Header { lo, step, error: f32::INFINITY, code_sum, code_norm_squared };
+    if length == Length::One {
+        let decoded = Sq8 { header, codes }.norm_squared().sqrt();
+        if decoded > 0.5 {
+            header.lo = (f64::from(lo) / decoded) as f32;
+            header.step = (f64::from(step) / decoded) as f32;
+        }
+    }
+    let Header { lo, step, .. } = header;
+    header.error = match magnitude {
         Magnitude::Ordinary => distance_to_decoded(vector, lo, step, codes),
         Magnitude::Extreme => f32::INFINITY,
     };
-    Header {
-        lo,
-        step,
-        error,
-        code_sum: kernels::sum_u8(codes) as u32,
-        code_norm_squared: kernels::dot_u8(codes, codes) as u32,
-    }
+    header
 }
 
 /// `|x - x^|`, rounded up.
@@ -143,9 +147,12 @@ impl Sq8<'_> {
     /// `|x^|^2`, up to `f64` rounding.
     pub fn norm_squared(&self) -> f64 {
         let (lo, step) = self.scale();
-        let h = &self.header;
+        // Term by term as in `dot`: equal vectors are to tie.
+        let cross = lo * step * f64::from(self.header.code_sum);
         self.codes.len() as f64 * lo * lo
-            + step * (2.0 * lo * f64::from(h.code_sum) + step * f64::from(h.code_norm_squared))
+            + cross
+            + cross
+            + step * step * f64::from(self.header.code_norm_squared)
     }
 
     /// The sum of x^'s coordinates.
@@ -206,13 +213,6 @@ pub struct Query {
     sum: f64,
 }
 
-/// `<q, x^>` or `|q - x^|^2` before rounding to `f32`; the bounds start from it.
-#[derive(Clone, Copy)]
-pub(super) enum Raw {
-    L2Squared(f64),
-    Dot(f64),
-}
-
 impl Query {
     /// Prepares a query, given as SQL has it.
     pub fn new(frame: &Frame, source: &[f32]) -> Self {
@@ -249,36 +249,36 @@ impl Query {
     /// The distance to a stored vector in the frame's geometry. Infinite where `f32` cannot hold it or the
     /// query does not fit `f32`; never NaN (as long as the header is what `encode` made).
     pub fn distance(&self, stored: Sq8<'_>) -> f32 {
-        self.raw(stored).to_distance()
+        self.distance_of(stored, self.dot(stored))
     }
 
     /// The distance, and between which values the SQL operator's result lies.
     pub fn measure(&self, stored: Sq8<'_>) -> Measured {
-        let raw = self.raw(stored);
-        bounds::measure(self, stored, raw)
+        let dot = self.dot(stored);
+        bounds::measure(self, stored, dot, self.distance_of(stored, dot))
     }
 
-    fn raw(&self, stored: Sq8<'_>) -> Raw {
+    /// `<q, x^>` before rounding to `f32`; distance and bounds start from it.
+    fn dot(&self, stored: Sq8<'_>) -> f64 {
         let (lo, step) = stored.scale();
-        let dot = lo * self.sum + step * f64::from(kernels::dot_f32_u8(&self.vector, stored.codes));
-        match self.geometry {
-            Geometry::L2Squared => Raw::L2Squared(self.norm_squared - 2.0 * dot + stored.norm_squared()),
-            Geometry::NegativeInnerProduct => Raw::Dot(dot),
-        }
+        lo * self.sum + step * f64::from(kernels::dot_f32_u8(&self.vector, stored.codes))
     }
-}
 
-impl Raw {
-    pub(super) fn to_distance(self) -> f32 {
-        let distance = match self {
-            Raw::L2Squared(squared) => squared,
-            Raw::Dot(dot) => -dot,
-        } as f32;
-        match self {
-            _ if distance.is_nan() => f32::INFINITY,
-            Raw::L2Squared(_) => distance.max(0.0),
-            Raw::Dot(_) => distance,
-        }
+    /// `|q - x^|^2`, from the inner product. May be negative by rounding.
+    pub(super) fn l2_squared_of(&self, stored: Sq8<'_>, dot: f64) -> f64 {
+        self.norm_squared - 2.0 * dot + stored.norm_squared()
+    }
+
+    fn distance_of(&self, stored: Sq8<'_>, dot: f64) -> f32 {
+        let distance = match self.geometry {
+            // A maximum with NaN would be 0.
+            Geometry::L2Squared => {
+                let squared = self.l2_squared_of(stored, dot) as f32;
+                if squared < 0.0 { 0.0 } else { squared }
+            }
+            Geometry::NegativeInnerProduct => -dot as f32,
+        };
+        if distance.is_nan() { f32::INFINITY } else { distance }
     }
 }
 
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn a_constant_vector_is_exact() {
         let mut codes = [7; 5];
-        let header = encode(&[-2.5; 5], Magnitude::Ordinary, &mut codes);
+        let header = encode(&[-2.5; 5], Magnitude::Ordinary, Length::Any, &mut codes);
         assert_eq!((header.lo, header.step, codes), (-2.5, 0.0, [0; 5]));
         let stored = Sq8 { header, codes: &codes };
         assert_eq!((stored.norm_squared(), stored.sum()), (31.25, -12.5));
@@ -308,7 +308,7 @@ mod tests {
     fn a_vector_that_does_not_fit_is_the_origin_with_infinite_error() {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut codes = [1; 3];
-            let header = encode(&[1.0, bad, -bad], Magnitude::Ordinary, &mut codes);
+            let header = encode(&[1.0, bad, -bad], Magnitude::Ordinary, Length::Any, &mut codes);
             assert_eq!((header.error, codes), (f32::INFINITY, [0; 3]));
         }
     }
@@ -317,8 +317,20 @@ mod tests {
     fn the_error_of_gaussian_data_is_under_one_percent() {
         let vector = gaussian(384, 1);
         let mut codes = vec![0; 384];
-        let header = encode(&vector, Magnitude::Ordinary, &mut codes);
+        let header = encode(&vector, Magnitude::Ordinary, Length::Any, &mut codes);
         assert!(f64::from(header.error) < 0.01 * naive_dot(&vector, &vector).sqrt());
+    }
+
+    #[test]
+    fn vectors_of_length_one_decode_to_vectors_of_length_one() {
+        for d in [2, 3, 10, 384, 1536] {
+            let mut vector = gaussian(d, 3);
+            let norm = naive_dot(&vector, &vector).sqrt() as f32;
+            vector.iter_mut().for_each(|x| *x /= norm);
+            let mut codes = vec![0; d];
+            let header = encode(&vector, Magnitude::Ordinary, Length::One, &mut codes);
+            assert!((Sq8 { header, codes: &codes }.norm_squared() - 1.0).abs() < 1e-6, "{d}");
+        }
     }
 
     #[test]
@@ -338,8 +350,8 @@ mod tests {
             let make = |seed| gaussian(d, seed).iter().map(|x| (x + offset) * scale).collect::<Vec<_>>();
             let (x, y) = (make(seed), make(!seed));
             let (mut x_codes, mut y_codes) = (vec![0; d], vec![0; d]);
-            let x_header = encode(&x, Magnitude::Ordinary, &mut x_codes);
-            let y_header = encode(&y, Magnitude::Ordinary, &mut y_codes);
+            let x_header = encode(&x, Magnitude::Ordinary, Length::Any, &mut x_codes);
+            let y_header = encode(&y, Magnitude::Ordinary, Length::Any, &mut y_codes);
             let a = Sq8 { header: x_header, codes: &x_codes };
             let b = Sq8 { header: y_header, codes: &y_codes };
             let (da, db) = (decoded(a), decoded(b));
@@ -369,7 +381,7 @@ mod tests {
                 let query = Query::new(&frame, &q);
                 let (mut rotated, mut codes, mut decoded) = (vec![0.0; d], vec![0; d], vec![0.0; d]);
                 let magnitude = frame.apply(&x, &mut rotated);
-                let header = encode(&rotated, magnitude, &mut codes);
+                let header = encode(&rotated, magnitude, Length::Any, &mut codes);
                 let stored = Sq8 { header, codes: &codes };
                 stored.decode(&mut decoded);
                 let expected = match metric {

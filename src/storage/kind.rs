@@ -4,7 +4,7 @@ use super::meta::NodeKind;
 use super::node::{Header, fused, plain};
 use super::store::{PageStore, Result};
 use super::tid::{HeapTid, IndexTid};
-use crate::hnsw::Frontier;
+use crate::hnsw::{Breadth, Frontier, Met};
 use crate::quantizer::Measured;
 
 /// A kind of node in one index.
@@ -15,9 +15,21 @@ pub trait Kind: Sized {
     type Query;
     /// A copy of a node's own vector as the node has it.
     type Own: Clone;
+    /// A node's vector prepared for links to the node, with their working memory.
+    type Target;
 
     /// What the nodes say they are.
     fn node_kind(&self) -> NodeKind;
+
+    /// Whether every node is to have a way in, be it at the cost of its neighbours' links.
+    ///
+    /// With inner products most rows are nobody's neighbour by nature, the nearest to every query being long ones. Links to
+    /// them would take the place of those that searches go by: with three dimensions, recall after a build fell from 0.99
+    /// to 0.91, and with m = 4 after a vacuum from 0.89 to 0.69.
+    fn forces_ways_in(&self) -> bool;
+
+    /// How widely to search for a query when `ef_search` is asked for.
+    fn breadth(&self, ef_search: usize) -> Breadth;
 
     /// How widely to search for a new node's neighbours when `ef_construction` is asked for.
     fn insertion_width(&self, ef_construction: usize) -> usize;
@@ -87,16 +99,20 @@ pub trait Kind: Sized {
     /// before the others.
     fn add_links(&self, level: u8, tuple: &mut [u8], own: &Self::Own, links: &[NewLink<'_, Self::Own>]);
 
-    /// Links `node` to the new node at `to`, if it is the better for it, and returns the neighbour that it gave up for
-    /// it, if it had no free slot.
+    /// Prepares the vector that a node keeps for links to the node.
+    fn target(&self, own: &Self::Own) -> Self::Target;
+
+    /// Links `node` to the new node at `to`, if it is the better for it; `None` if not. `met` are nodes whose distances to
+    /// the new one are known.
     fn link_back<S: PageStore>(
         &self,
         store: &S,
         level: u8,
         node: IndexTid,
         to: IndexTid,
-        new: &Self::Own,
-    ) -> Result<Option<IndexTid>>;
+        new: &mut Self::Target,
+        met: &Met,
+    ) -> Result<Option<Linked>>;
 
     /// Links `node` to the node at `to` whether it is the better for it or not, so that a path leads there. A full node
     /// gives up a link for which `may_go` says so, by preference the farthest of those that others hide.
@@ -108,9 +124,16 @@ pub trait Kind: Sized {
         level: u8,
         node: IndexTid,
         to: IndexTid,
-        new: &Self::Own,
+        new: &mut Self::Target,
         may_go: &dyn Fn(IndexTid) -> bool,
     ) -> Result<bool>;
+}
+
+/// A link that was written, or was there already.
+#[derive(Clone, Copy, Debug)]
+pub struct Linked {
+    /// The neighbour that was given up for it.
+    pub in_place_of: Option<IndexTid>,
 }
 
 /// A tuple of either kind.

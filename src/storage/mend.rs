@@ -51,15 +51,16 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         let Patient { tid, level, own, .. } = patient;
         let mut reader = self.reader(patient);
         let plan = self.planner.repair(&mut reader, self.params, *tid, *level, self.slots_of(*level))?;
-        let Some(Repair { mut kept, added }) = plan else { return Ok(()) };
+        let Some(Repair { mut kept, added, met }) = plan else { return Ok(()) };
         let added_to: Vec<IndexTid> = added.iter().map(|link| link.id).collect();
         kept.extend(added);
         kept.sort_by_key(|link| link.is_filler);
         let links: Vec<_> = kept.iter().map(|link| (link.id, &link.payload.own, link.is_filler)).collect();
         if self.rewrite(patient, &links)? {
+            let mut target = self.kind.target(own);
             for to in added_to {
                 self.store.check_interrupts()?;
-                self.kind.link_back(self.store, *level, to, *tid, own)?;
+                self.kind.link_back(self.store, *level, to, *tid, &mut target, &met)?;
             }
         }
         Ok(())
@@ -73,12 +74,13 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         let Patient { tid, level, own, links } = patient;
         let mut reader = self.reader(patient);
         let mut plan = self.planner.insert(&mut reader, self.params, *level)?;
-        let mut nearest = plan.levels.pop().unwrap_or_default();
+        let mut nearest = plan.levels.pop().unwrap_or_default().links;
+        let mut target = self.kind.target(own);
         nearest.retain(|link| link.id != *tid);
         nearest.sort_by(|one, other| one.distance.total_cmp(&other.distance));
         for link in &nearest {
             let is_linked_to = |other| links.contains(&other);
-            if self.kind.insist(self.store, *level, link.id, *tid, own, &is_linked_to)? {
+            if self.kind.insist(self.store, *level, link.id, *tid, &mut target, &is_linked_to)? {
                 return Ok(true);
             }
         }
@@ -93,7 +95,9 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         found.truncate(self.slots_of(*level) - 1);
         found.push((given_up, &given_up_own, false));
         Ok(self.rewrite(patient, &found)?
-            && self.kind.insist(self.store, *level, first.id, *tid, own, &|other| other == given_up)?)
+            && self
+                .kind
+                .insist(self.store, *level, first.id, *tid, &mut target, &|other| other == given_up)?)
     }
 
     /// The neighbour of a node that is nearest to the patient.

@@ -17,7 +17,8 @@
 //!     32     6  entry point: its tuple on its top level; offset 0 if the graph is empty
 //! ```
 //!
-//! Integers are little endian. Version history: 1, the first.
+//! Integers are little endian. Version history: 1, the first; 2, codes for the cosine and the inner product are of what a
+//! neighbour has beyond its projection on the node.
 
 use super::node::fused;
 use super::page::{Page, PageKind};
@@ -28,7 +29,7 @@ use crate::metric::Metric;
 use crate::quantizer::Bits;
 
 const MAGIC: [u8; 4] = *b"QzDB";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const SIZE: usize = 38;
 
 /// Number of the meta page.
@@ -215,8 +216,8 @@ mod tests {
         assert_eq!(Meta::read(&page), Err(NotReadable::Foreign));
         let mut content = [0; SIZE];
         content[..4].copy_from_slice(&MAGIC);
-        content[4] = 2;
+        content[4] = VERSION as u8 + 1;
         page.set_content(&content);
-        assert_eq!(Meta::read(&page), Err(NotReadable::Version(2)));
+        assert_eq!(Meta::read(&page), Err(NotReadable::Version(VERSION + 1)));
     }
 }

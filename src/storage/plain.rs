@@ -1,13 +1,13 @@
 //! Plain nodes at work: exact distances, one read per neighbour.
 
 use super::graph::fetch_own;
-use super::kind::{Kind, NewLink};
+use super::kind::{Kind, Linked, NewLink};
 use super::meta::{Meta, NodeKind};
 use super::node::plain::{Layout, Plain, PlainMut};
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::{change_tuple, read_tuple};
-use crate::hnsw::{Frontier, give_up};
+use crate::hnsw::{Breadth, Frontier, Met, give_up};
 use crate::metric::Metric;
 use crate::quantizer::Measured;
 
@@ -41,9 +41,18 @@ impl Kind for PlainKind {
     type View<'a> = Plain<'a>;
     type Query = Vec<f32>;
     type Own = Vec<f32>;
+    type Target = Vec<f32>;
 
     fn node_kind(&self) -> NodeKind {
         NodeKind::Plain
+    }
+
+    fn forces_ways_in(&self) -> bool {
+        self.metric != Metric::InnerProduct
+    }
+
+    fn breadth(&self, ef_search: usize) -> Breadth {
+        Breadth::of(ef_search)
     }
 
     fn insertion_width(&self, ef_construction: usize) -> usize {
@@ -136,14 +145,19 @@ impl Kind for PlainKind {
         Ok(Vec::new())
     }
 
+    fn target(&self, own: &Vec<f32>) -> Vec<f32> {
+        own.clone()
+    }
+
     fn link_back<S: PageStore>(
         &self,
         store: &S,
         level: u8,
         node: IndexTid,
         to: IndexTid,
-        new: &Vec<f32>,
-    ) -> Result<Option<IndexTid>> {
+        new: &mut Vec<f32>,
+        _met: &Met,
+    ) -> Result<Option<Linked>> {
         let layout = self.layout(level);
         for _ in 0..ATTEMPTS {
             let seen = read_tuple(store, node, &mut Vec::new(), |tuple| {
@@ -152,7 +166,7 @@ impl Kind for PlainKind {
             })?;
             let Some(Some((own, neighbours))) = seen else { return Ok(None) };
             if neighbours.contains(&to) {
-                return Ok(None);
+                return Ok(Some(Linked { in_place_of: None }));
             }
             let mut in_place_of = None;
             let mut after = neighbours.clone();
@@ -186,7 +200,7 @@ impl Kind for PlainKind {
                 Ok(Some(()))
             })?;
             if written.is_some() {
-                return Ok(in_place_of);
+                return Ok(Some(Linked { in_place_of }));
             }
         }
         Ok(None)
@@ -198,7 +212,7 @@ impl Kind for PlainKind {
         level: u8,
         node: IndexTid,
         to: IndexTid,
-        _new: &Vec<f32>,
+        _new: &mut Vec<f32>,
         may_go: &dyn Fn(IndexTid) -> bool,
     ) -> Result<bool> {
         let layout = self.layout(level);

@@ -7,12 +7,12 @@ use super::node::HeaderMut;
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::{add_tuple, change_tuple};
-use crate::hnsw::{EntryPoint, Graph, Link, Params, Planner};
+use crate::hnsw::{EntryPoint, Graph, LevelPlan, Link, Params, Planner};
 
 /// Plans insertions; keeps its working memory between them.
 pub type InsertPlanner<K> = Planner<IndexTid, Candidate<<K as Kind>::Own>>;
 
-type InsertLink<K> = Link<IndexTid, Candidate<<K as Kind>::Own>>;
+type LevelOf<K> = LevelPlan<IndexTid, Candidate<<K as Kind>::Own>>;
 
 /// How an insertion ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ fn insert_first<S: PageStore, K: Kind>(
     level: u8,
     row: Row<'_>,
 ) -> Result<bool> {
-    let levels: Vec<_> = (0..=level).map(|_| Vec::new()).collect();
+    let levels: Vec<_> = (0..=level).map(|_| LevelPlan::default()).collect();
     let inserted = store.change(&[META_BLOCK], |pages| {
         let mut meta = Meta::expect(pages[0])?;
         if meta.entry_point.is_some() {
@@ -92,13 +92,13 @@ fn add_node<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
     own: &K::Own,
-    levels: &[Vec<InsertLink<K>>],
+    levels: &[LevelOf<K>],
     row: Row<'_>,
 ) -> Result<EntryPoint<IndexTid>> {
     let mut tuples: Vec<IndexTid> = Vec::with_capacity(levels.len());
-    for (level, links) in levels.iter().enumerate() {
+    for (level, plan) in levels.iter().enumerate() {
         let level = level as u8;
-        let links: Vec<NewLink<'_, K::Own>> = links.iter().map(new_link).collect();
+        let links: Vec<NewLink<'_, K::Own>> = plan.links.iter().map(new_link).collect();
         let (size, pieces) = kind.size(level);
         let below = tuples.last().copied();
         tuples.push(add_tuple(store, size, pieces, |tuple, pieces| {
@@ -112,17 +112,29 @@ fn add_node<S: PageStore, K: Kind>(
             Ok(())
         })?);
     }
-    for ((level, links), &tuple) in levels.iter().enumerate().zip(&tuples) {
-        let mut given_up = Vec::new();
+    let mut target = kind.target(own);
+    for ((level, LevelPlan { links, met }), &tuple) in levels.iter().enumerate().zip(&tuples) {
+        let (mut is_linked, mut given_up) = (false, Vec::new());
         for link in links {
             store.check_interrupts()?;
-            match kind.link_back(store, level as u8, link.id, tuple, own)? {
-                Some(neighbour) if !given_up.contains(&neighbour) => given_up.push(neighbour),
-                _ => (),
+            let linked = kind.link_back(store, level as u8, link.id, tuple, &mut target, met)?;
+            is_linked |= linked.is_some();
+            if let Some(neighbour) = linked.and_then(|linked| linked.in_place_of)
+                && !given_up.contains(&neighbour)
+            {
+                given_up.push(neighbour);
             }
         }
         if level == 0 {
             take_over(store, kind, tuple, own, &given_up)?;
+            if !is_linked && kind.forces_ways_in() {
+                let is_shared = |other| links.iter().any(|link| link.id == other);
+                for link in links {
+                    if kind.insist(store, 0, link.id, tuple, &mut target, &is_shared)? {
+                        break;
+                    }
+                }
+            }
         }
     }
     let level = tuples.len().saturating_sub(1) as u8;

@@ -190,7 +190,9 @@ fn a_cursor_kept_open_over_a_vacuum_shows_no_other_rows() -> Result {
         transaction.rollback()?;
         let ids: Vec<i32> = rest.iter().map(|row| row.get(0)).collect();
         ensure!(ids.iter().all(|id| *id <= high), "{iterative_scan}: rows that came later: {ids:?}");
-        ensure!(ids.len() >= 37, "{iterative_scan}: {} rows", ids.len());
+        // A search that is widened meanwhile meets rows that came later, and these count among the 40 it looks for.
+        let least = if iterative_scan == "off" { 30 } else { 37 };
+        ensure!(ids.len() >= least, "{iterative_scan}: {} rows", ids.len());
     }
     check_index(&mut client, "points_hnsw")
 }
