@@ -10,7 +10,7 @@ use crate::hnsw::{Limits, Mode, Search};
 use crate::quantizer::Measured;
 use crate::settings::{self, IterativeScan};
 use crate::storage::{Found, HeapTid, IndexTid, Kind, Meta, Reader, Scan};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// What a scan keeps between calls.
 pub struct State {
@@ -32,20 +32,32 @@ struct Begun {
     is_null: bool,
     /// Found, but held back until the next batch.
     held: Vec<Found>,
-    /// The search can still be widened: how many nodes were to be found, less those handed out.
-    wanted: Option<usize>,
+    /// What is left to do when nearly all rows are asked for.
+    second: Option<Second>,
     /// The largest lower bound handed out: what `strict_order` may not fall behind.
     reached: f64,
     /// The largest upper bound handed out: up to it, PostgreSQL may hold rows back to put them into order.
     highest: f64,
 }
 
+/// A wider search that follows when more than three quarters of what was searched for are asked for.
+///
+/// Estimates err, and what they miss lies at the rim of the beam. Most scans end before they come to it.
+struct Second {
+    width: usize,
+    /// Nodes it may hand out.
+    count: usize,
+    /// Rows that were handed out before.
+    handed_out: HashSet<HeapTid>,
+}
+
 /// Whether more may be found after what was found.
-#[derive(Clone, Copy)]
 enum Batch {
     Further,
-    /// No, and at most so many nodes are to be handed out.
-    Last(usize),
+    /// No.
+    Last,
+    /// No, and it came from a search that found what was handed out once more.
+    Second(Second),
 }
 
 /// A row to hand out.
@@ -111,7 +123,7 @@ impl State {
             search,
             is_null,
             held: Vec::new(),
-            wanted: None,
+            second: None,
             reached: f64::NEG_INFINITY,
             highest: f64::NEG_INFINITY,
         };
@@ -123,12 +135,14 @@ impl State {
             };
             with_nodes!(&begun.nodes, kind => {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
-                let breadth = kind.breadth(ef);
-                self.index.expect(begun.search.begin(&mut reader, breadth, mode));
-                begun.wanted = (mode == Mode::Once && breadth.reserve > 0).then_some(ef);
+                self.index.expect(begun.search.begin(&mut reader, kind.search_width(ef), ef, mode));
+                begun.second = kind
+                    .wide_search_width(ef)
+                    .filter(|_| mode == Mode::Once && begun.search.visits() >= ef as u64)
+                    .map(|width| Second { width, count: ef, handed_out: HashSet::new() });
             });
-            let is_last = mode == Mode::Once && begun.wanted.is_none();
-            begun.hand_out(&mut self.rows, if is_last { Batch::Last(ef) } else { Batch::Further });
+            let is_last = mode == Mode::Once && begun.second.is_none();
+            begun.hand_out(&mut self.rows, if is_last { Batch::Last } else { Batch::Further });
         }
         self.search = Some(begun);
     }
@@ -136,12 +150,13 @@ impl State {
     /// Runs the search up to its next batch; false at its end.
     fn resume(&mut self) -> bool {
         let Some(begun) = self.search.as_mut() else { return false };
-        if let Some(wanted) = begun.wanted.take() {
+        if let Some(second) = begun.second.take() {
             with_nodes!(&begun.nodes, kind => {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
-                self.index.expect(begun.search.widen(&mut reader, wanted));
+                self.index.expect(begun.search.begin(&mut reader, second.width, second.width, Mode::Once));
             });
-            begun.hand_out(&mut self.rows, Batch::Last(wanted));
+            begun.held.clear();
+            begun.hand_out(&mut self.rows, Batch::Second(second));
             return !self.rows.is_empty();
         }
         if settings::ITERATIVE_SCAN.get() == IterativeScan::off || begun.meta.entry_point.is_none() {
@@ -158,7 +173,7 @@ impl State {
         });
         let has_rows = more || !begun.held.is_empty();
         if has_rows {
-            begun.hand_out(&mut self.rows, if more { Batch::Further } else { Batch::Last(usize::MAX) });
+            begun.hand_out(&mut self.rows, if more { Batch::Further } else { Batch::Last });
         }
         has_rows
     }
@@ -168,7 +183,7 @@ impl Begun {
     /// Moves rows of a batch into `rows`, in the order of their lower bounds.
     ///
     /// In strict order the farther half waits for the next batch, if there may be one: it can hold nearer rows, and what
-    /// comes too late to be handed out in order is lost, as with pgvector. The same goes for a search that can be widened.
+    /// comes too late to be handed out in order is lost, as with pgvector. The same goes for the rim of the first of two searches.
     fn hand_out(&mut self, rows: &mut VecDeque<Row>, batch: Batch) {
         let is_strict = settings::ITERATIVE_SCAN.get() != IterativeScan::relaxed_order;
         let mut found = std::mem::take(&mut self.held);
@@ -178,11 +193,18 @@ impl Begun {
             found.retain(|found| found.measured.lower >= self.reached);
         }
         match batch {
+            Batch::Further if self.second.is_some() => self.held = found.split_off(found.len() * 3 / 4),
             Batch::Further if is_strict => self.held = found.split_off(found.len().div_ceil(2)),
-            Batch::Further => (),
-            Batch::Last(most) => found.truncate(most),
+            Batch::Further | Batch::Last => (),
+            Batch::Second(Second { count, handed_out, .. }) => {
+                found.retain(|found| !found.rows().any(|row| handed_out.contains(&row)));
+                found.truncate(count);
+            }
         }
-        self.wanted = self.wanted.map(|wanted| wanted.saturating_sub(found.len()));
+        if let Some(second) = &mut self.second {
+            second.count = second.count.saturating_sub(found.len());
+            second.handed_out.extend(found.iter().flat_map(Found::rows));
+        }
         for (index, here) in found.iter().enumerate() {
             let Measured { lower, upper, .. } = here.measured;
             // What comes after the last row is not known yet.

@@ -51,8 +51,6 @@ const DEAD_PER_ENTRY: usize = 8;
 pub(super) enum Intake {
     /// It is forgotten.
     Beam,
-    /// As many of the nearest of them are held behind the beam, for the beam to be widened with.
-    BeamAndReserve(usize),
     /// It is kept, for the search to be resumed with.
     BeamAndKept,
     /// Nothing is taken, not even what would fit.
@@ -62,7 +60,7 @@ pub(super) enum Intake {
 /// The candidates of a search of one level: neighbours are offered to it, and the nearest unvisited one is taken out.
 ///
 /// The *beam* is the first `width` entries of one array in order of their estimates, visited and unvisited ones
-/// together. Behind it the array holds a *reserve*: see [`widen`](Self::widen) and [`discount`](Self::discount).
+/// together. Behind it the array holds a *reserve*, of no entries at first: see [`discount`](Self::discount).
 #[derive(Debug)]
 pub struct Frontier<Id> {
     level: u8,
@@ -109,10 +107,8 @@ impl<Id: TupleId> Frontier<Id> {
     #[inline]
     pub fn bound(&self) -> f32 {
         match self.intake {
-            Intake::Beam | Intake::BeamAndReserve(_) if self.is_full() => {
-                self.beam.last().map_or(f32::INFINITY, |entry| entry.estimate)
-            }
-            Intake::Beam | Intake::BeamAndReserve(_) | Intake::BeamAndKept => f32::INFINITY,
+            Intake::Beam if self.is_full() => self.beam.last().map_or(f32::INFINITY, |entry| entry.estimate),
+            Intake::Beam | Intake::BeamAndKept => f32::INFINITY,
             Intake::Closed => f32::NEG_INFINITY,
         }
     }
@@ -169,7 +165,7 @@ impl<Id: TupleId> Frontier<Id> {
     pub(super) fn reset(&mut self, level: u8, width: usize, intake: Intake) {
         self.level = level;
         self.width = width.max(1);
-        self.reserve = if let Intake::BeamAndReserve(reserve) = intake { reserve } else { 0 };
+        self.reserve = 0;
         self.confirmed = 0;
         self.discounted = 0;
         self.intake = intake;
@@ -178,15 +174,6 @@ impl<Id: TupleId> Frontier<Id> {
         self.seen.clear();
         self.kept.clear();
         self.fallen.clear();
-    }
-
-    /// Makes what was held behind the beam on purpose a part of it; false if there is nothing to visit there.
-    pub(super) fn widen(&mut self) -> bool {
-        let Intake::BeamAndReserve(reserve) = self.intake else { return false };
-        self.intake = Intake::Beam;
-        self.width += reserve;
-        self.reserve = self.reserve.saturating_sub(reserve);
-        self.next < self.beam.len().min(self.width)
     }
 
     /// Empties the beam and fills it with the `width` nearest of the kept candidates; false if there are none.
@@ -326,21 +313,6 @@ mod tests {
         frontier.offer_estimate(6, 0.5);
         assert_eq!(frontier.upcoming().collect::<Vec<_>>(), [6, 3]);
         assert_eq!(drain(&mut frontier), [6, 3]);
-    }
-
-    #[test]
-    fn a_beam_is_widened_by_the_nearest_that_fell_off() {
-        let mut frontier = frontier(2, Intake::BeamAndReserve(2));
-        assert_eq!(frontier.bound(), f32::INFINITY);
-        for (id, estimate) in [(1, 5.0), (2, 1.0), (3, 3.0), (4, 4.0), (5, 2.0)] {
-            frontier.offer_estimate(id, estimate);
-        }
-        assert_eq!(frontier.bound(), 4.0);
-        assert_eq!(drain(&mut frontier), [2, 5]);
-        assert!(frontier.widen());
-        assert_eq!(drain(&mut frontier), [3, 4]);
-        assert_eq!(frontier.bound(), 4.0);
-        assert!(!frontier.widen());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use frontier::Frontier;
 pub use insert::{LevelPlan, Likeness, Link, Linkable, Plan, Planner};
 pub use met::Met;
 pub use repair::Repair;
-pub use search::{Breadth, Hit, Limits, Mode, Search};
+pub use search::{Hit, Limits, Mode, Search};
 pub use select::{give_up, hides, select};
 
 /// The highest level a node can have, as in pgvector: with m = 2 this is enough for 2^63 nodes.

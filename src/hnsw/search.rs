@@ -24,24 +24,6 @@ struct Ranked<Id> {
     id: Id,
 }
 
-/// How much of a graph a search looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Breadth {
-    /// The beam on the base level.
-    pub width: usize,
-    /// By how much the beam can be [widened](Search::widen).
-    pub reserve: usize,
-    /// Hits of a batch.
-    pub count: usize,
-}
-
-impl Breadth {
-    /// As the paper has it: a beam of `ef`, all of whose live entries are hits.
-    pub fn of(ef: usize) -> Self {
-        Self { width: ef, reserve: 0, count: ef }
-    }
-}
-
 /// Whether a search can go on after its first batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -90,17 +72,15 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         }
     }
 
-    /// Searches the graph from its entry point (the paper's Algorithm 5).
+    /// Searches the graph from its entry point (the paper's Algorithm 5) with a beam of `width` on the base level.
     ///
-    /// Then [`next_hit`](Self::next_hit) yields the nearest nodes visited, nearest first.
-    pub fn begin<G>(&mut self, graph: &mut G, breadth: Breadth, mode: Mode) -> Result<(), G::Error>
+    /// Then [`next_hit`](Self::next_hit) yields the `count` nearest nodes visited, nearest first.
+    pub fn begin<G>(&mut self, graph: &mut G, width: usize, count: usize, mode: Mode) -> Result<(), G::Error>
     where
         G: Graph<Id = Id, Payload = Payload>,
     {
-        let Breadth { width, reserve, count } = breadth;
         self.mode = mode;
         let intake = match mode {
-            Mode::Once if reserve > 0 => Intake::BeamAndReserve(reserve),
             Mode::Once => Intake::Beam,
             Mode::Resumable => Intake::BeamAndKept,
         };
@@ -108,23 +88,6 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         self.put_in_order();
         self.ready = if entry.is_some() { count.max(1).min(self.hits.len()) } else { 0 };
         Ok(())
-    }
-
-    /// Searches on with a wider beam, and has up to `count` hits of all visited and not yet handed out ready, nearest first.
-    /// False if there was nothing to widen it with; nothing is changed then.
-    ///
-    /// For a search that has reserves, once. A hit that comes now can be nearer than those handed out before.
-    pub fn widen<G>(&mut self, graph: &mut G, count: usize) -> Result<bool, G::Error>
-    where
-        G: Graph<Id = Id, Payload = Payload>,
-    {
-        if !self.frontier.widen() {
-            return Ok(false);
-        }
-        self.expand(graph)?;
-        self.put_in_order();
-        self.ready = count.min(self.hits.len());
-        Ok(true)
     }
 
     /// The nearest hit of this batch not yet handed out; `None` at the end of the batch.

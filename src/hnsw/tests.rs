@@ -109,27 +109,6 @@ fn every_node_can_be_reached_and_no_list_overflows() {
 }
 
 #[test]
-fn a_widened_search_finds_what_a_wide_one_finds() {
-    let (points, queries) = clustered(2000, 21);
-    let graph = graph(&points, Rule::OwnPage, None);
-    let ids = |search: &mut Search<_, _>| -> Vec<_> {
-        std::iter::from_fn(|| search.next_hit()).map(|hit| hit.id).collect()
-    };
-    for query in &queries {
-        let (mut narrow, mut wide) = (Search::new(), Search::new());
-        let breadth = Breadth { width: 20, reserve: 30, count: 5 };
-        narrow.begin(&mut graph.about(query), breadth, Mode::Once).unwrap();
-        let first = ids(&mut narrow);
-        assert!(first.len() == 5 && narrow.visits() < 30);
-        assert!(narrow.widen(&mut graph.about(query), 45).unwrap());
-        let all = [first, ids(&mut narrow)].concat();
-        wide.begin(&mut graph.about(query), Breadth::of(50), Mode::Once).unwrap();
-        assert_eq!(all, ids(&mut wide));
-        assert!(!narrow.widen(&mut graph.about(query), 45).unwrap());
-    }
-}
-
-#[test]
 fn levels_thin_out_by_m() {
     let params = Params { m: 16, ef_construction: 64 };
     let mut random = Random::new(6);
@@ -187,7 +166,7 @@ fn a_search_yields_at_most_ef_nodes_nearest_first_and_then_ends() {
     let graph = graph(&points, Rule::Shrink, None);
     let mut search = Search::new();
     for (query, ef) in queries.iter().zip([1, 2, 10, 600].into_iter().cycle()) {
-        search.begin(&mut graph.about(query), Breadth::of(ef), Mode::Once).unwrap();
+        search.begin(&mut graph.about(query), ef, ef, Mode::Once).unwrap();
         let hits: Vec<_> = std::iter::from_fn(|| search.next_hit()).collect();
         assert_eq!(hits.len(), ef.min(500));
         assert!(hits.is_sorted_by(|one, other| one.distance <= other.distance));
@@ -202,7 +181,7 @@ fn searches_after_the_first_allocate_nothing_more() {
     let graph = graph(&points, Rule::OwnPage, None);
     let mut search = Search::new();
     let mut run = |query| {
-        search.begin(&mut graph.about(query), Breadth::of(40), Mode::Once).unwrap();
+        search.begin(&mut graph.about(query), 40, 40, Mode::Once).unwrap();
         search.bytes()
     };
     queries.iter().for_each(|query| {
@@ -294,7 +273,7 @@ fn a_search_among_dead_nodes_only_ends_soon() {
     graph.kill(0..1200);
     let mut search = Search::new();
     for query in &queries {
-        search.begin(&mut graph.about(query), Breadth::of(10), Mode::Once).unwrap();
+        search.begin(&mut graph.about(query), 10, 10, Mode::Once).unwrap();
         assert!(search.next_hit().is_none());
         assert!(search.visits() < 200, "{}", search.visits());
     }
@@ -370,10 +349,10 @@ fn an_entry_point_which_is_not_there_is_reported() {
     let mut graph = graph(&[[0.0; 12]], Rule::OwnPage, None);
     let missing = tuple(55, 0);
     graph.entry = Some(EntryPoint { id: missing, level: 0 });
-    let error = Search::new().begin(&mut graph.about(&[0.0; 12]), Breadth::of(10), Mode::Once);
+    let error = Search::new().begin(&mut graph.about(&[0.0; 12]), 10, 10, Mode::Once);
     assert!(matches!(error, Err(Corrupted(id, _)) if id == missing));
     graph.entry = Some(EntryPoint { id: tuple(0, 64), level: 64 });
-    assert!(Search::new().begin(&mut graph.about(&[0.0; 12]), Breadth::of(10), Mode::Once).is_err());
+    assert!(Search::new().begin(&mut graph.about(&[0.0; 12]), 10, 10, Mode::Once).is_err());
 }
 
 proptest! {
@@ -401,7 +380,7 @@ proptest! {
         let query = [0.5; 12];
         let mut search = Search::new();
         let mut about: About<'_, Point> = graph.about(&query);
-        if search.begin(&mut about, Breadth::of(10), Mode::Resumable).is_ok() {
+        if search.begin(&mut about, 10, 10, Mode::Resumable).is_ok() {
             let mut found = 0;
             loop {
                 found += std::iter::from_fn(|| search.next_hit()).count();

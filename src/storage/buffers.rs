@@ -9,6 +9,7 @@ use super::store::{MAX_CHANGED_PAGES, PageStore, Result};
 use super::tid::IndexTid;
 use crate::kernels;
 use pgrx::pg_sys;
+use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 
 const _: () = assert!(PAGE_SIZE == pg_sys::BLCKSZ as usize, "QuartzDB needs a server with 8 kB pages");
@@ -29,6 +30,67 @@ mod unguarded {
     }
 }
 
+/// Where this session last saw pages of indexes: a hint that spares looking a buffer up in the table that all sessions share,
+/// which is half of what a page visit costs otherwise. The hint may be wrong by now: [`pg_sys::ReadRecentBuffer`] finds out.
+struct RecentBuffers {
+    hints: Box<[Cell<Hint>]>,
+    /// Reads by hint since the last one without.
+    streak: Cell<u32>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Hint {
+    file: u32,
+    block: u32,
+    /// 0: the page was in none, and was asked for.
+    buffer: pg_sys::Buffer,
+}
+
+/// Every so many reads of a page go without a hint. A read by hint does not count as a use of the page when PostgreSQL looks
+/// for a buffer to evict, and an index that is read all the time is not to look unused.
+const LONGEST_STREAK: u32 = 7;
+
+impl RecentBuffers {
+    const BITS: u32 = 14;
+
+    fn with<R>(use_them: impl FnOnce(&Self) -> R) -> R {
+        thread_local! {
+            static RECENT: OnceCell<RecentBuffers> = const { OnceCell::new() };
+        }
+        RECENT.with(|recent| {
+            use_them(recent.get_or_init(|| RecentBuffers {
+                hints: vec![Cell::new(Hint::default()); 1 << Self::BITS].into_boxed_slice(),
+                streak: Cell::new(0),
+            }))
+        })
+    }
+
+    #[inline]
+    fn slot(&self, file: u32, block: u32) -> &Cell<Hint> {
+        let hash = (u64::from(file) << 32 | u64::from(block)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        &self.hints[(hash >> (64 - Self::BITS)) as usize]
+    }
+
+    #[inline]
+    fn get(&self, file: u32, block: u32) -> Option<pg_sys::Buffer> {
+        let hint = self.slot(file, block).get();
+        (hint.file == file && hint.block == block).then_some(hint.buffer)
+    }
+
+    #[inline]
+    fn set(&self, file: u32, block: u32, buffer: pg_sys::Buffer) {
+        self.slot(file, block).set(Hint { file, block, buffer });
+    }
+
+    /// Whether the next read may use a hint.
+    #[inline]
+    fn is_trusted(&self) -> bool {
+        let streak = self.streak.get();
+        self.streak.set(if streak == LONGEST_STREAK { 0 } else { streak + 1 });
+        streak < LONGEST_STREAK
+    }
+}
+
 /// A pinned and locked buffer.
 struct Locked(pg_sys::Buffer);
 
@@ -44,12 +106,35 @@ impl Drop for Locked {
 impl Locked {
     #[inline]
     fn new(relation: pg_sys::Relation, block: u32, mode: u32) -> Self {
-        // SAFETY: the relation is open; a block that does not exist is PostgreSQL's error.
-        unsafe {
-            let buffer = pg_sys::ReadBuffer(relation, block);
-            unguarded::LockBuffer(buffer, mode as core::ffi::c_int);
-            Locked(buffer)
-        }
+        let buffer = Self::pin(relation, block);
+        // SAFETY: the buffer is pinned.
+        unsafe { unguarded::LockBuffer(buffer, mode as core::ffi::c_int) };
+        Locked(buffer)
+    }
+
+    #[inline]
+    fn pin(relation: pg_sys::Relation, block: u32) -> pg_sys::Buffer {
+        RecentBuffers::with(|recent| {
+            // SAFETY: the relation is open; a block that does not exist is PostgreSQL's error.
+            unsafe {
+                let file = file_number(relation);
+                if recent.is_trusted()
+                    && let Some(buffer) = recent.get(file, block).filter(|&buffer| buffer > 0)
+                    && pg_sys::ReadRecentBuffer(
+                        locator(relation),
+                        pg_sys::ForkNumber::MAIN_FORKNUM,
+                        block,
+                        buffer,
+                    )
+                {
+                    count_hit(relation);
+                    return buffer;
+                }
+                let buffer = pg_sys::ReadBuffer(relation, block);
+                recent.set(file, block, buffer);
+                buffer
+            }
+        })
     }
 
     #[inline]
@@ -61,6 +146,61 @@ impl Locked {
             } else {
                 pg_sys::BufferBlocks.add((self.0 as usize - 1) * PAGE_SIZE).cast()
             }
+        }
+    }
+}
+
+/// What names the relation's files.
+///
+/// # Safety
+/// The relation is open.
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+unsafe fn locator(relation: pg_sys::Relation) -> pg_sys::RelFileNode {
+    // SAFETY: passed on to the caller.
+    unsafe { (*relation).rd_node }
+}
+
+/// What names the relation's files.
+///
+/// # Safety
+/// The relation is open.
+#[cfg(not(any(feature = "pg14", feature = "pg15")))]
+unsafe fn locator(relation: pg_sys::Relation) -> pg_sys::RelFileLocator {
+    // SAFETY: passed on to the caller.
+    unsafe { (*relation).rd_locator }
+}
+
+/// The number that tells the relation's main file from others', in most cases: enough for a hint.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn file_number(relation: pg_sys::Relation) -> u32 {
+    // SAFETY: passed on to the caller.
+    let locator = unsafe { locator(relation) };
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    let number = locator.relNode;
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    let number = locator.relNumber;
+    number.into()
+}
+
+/// pgstat_count_buffer_read and pgstat_count_buffer_hit, which reading by hint leaves to its caller.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn count_hit(relation: pg_sys::Relation) {
+    // SAFETY: passed on to the caller. The entry is there once the first read without a hint has made it.
+    unsafe {
+        let Some(entry) = (*relation).pgstat_info.as_mut() else { return };
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        {
+            entry.t_counts.t_blocks_fetched += 1;
+            entry.t_counts.t_blocks_hit += 1;
+        }
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        {
+            entry.counts.blocks_fetched += 1;
+            entry.counts.blocks_hit += 1;
         }
     }
 }
@@ -115,6 +255,27 @@ impl Drop for Record {
 const FREE_SPACE_STEP: usize = 32;
 
 impl Buffers {
+    /// Where a page probably is in shared buffers. If it is not there, it is asked for, once.
+    #[inline]
+    fn probable_page(&self, block: u32) -> Option<*const u8> {
+        let buffer = RecentBuffers::with(|recent| {
+            // SAFETY: the relation is open; a block that does not exist is not read.
+            unsafe {
+                let file = file_number(self.relation);
+                recent.get(file, block).unwrap_or_else(|| {
+                    let asked =
+                        pg_sys::PrefetchBuffer(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM, block);
+                    recent.set(file, block, asked.recent_buffer.max(0));
+                    asked.recent_buffer
+                })
+            }
+        });
+        // SAFETY: the arithmetic of BufferGetBlock; buffers never move, and their number was PostgreSQL's.
+        (buffer > 0).then(|| unsafe {
+            pg_sys::BufferBlocks.add((buffer as usize - 1) * PAGE_SIZE).cast::<u8>().cast_const()
+        })
+    }
+
     /// # Safety
     /// `relation` is an open index of this access method, and stays open while this value or a copy of it is used.
     pub unsafe fn new(relation: pg_sys::Relation) -> Self {
@@ -313,19 +474,21 @@ impl PageStore for Buffers {
     }
 
     fn prefetch(&self, tid: IndexTid) {
-        // SAFETY: the relation is open; a block that does not exist is not read. The buffer is not pinned, so its page may be
-        // another one's by now: what is there is only taken for a place to prefetch, within the buffer.
+        let Some(page) = self.probable_page(tid.block) else { return };
+        // SAFETY: the buffer is not pinned, so its page may be another one's by now: what is there is only taken for a place to
+        // prefetch, within the buffer.
         unsafe {
-            let result = pg_sys::PrefetchBuffer(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM, tid.block);
-            if result.recent_buffer > 0 {
-                let page =
-                    pg_sys::BufferBlocks.add((result.recent_buffer as usize - 1) * PAGE_SIZE).cast::<u8>();
-                let pointer = page.add(Page::line_pointer_position(tid.offset)).cast::<u32>().read_volatile();
-                if let Some((start, length)) = Page::extent_of(pointer) {
-                    kernels::prefetch_range(page.add(start), length);
-                }
+            let pointer = page.add(Page::line_pointer_position(tid.offset)).cast::<u32>().read_volatile();
+            if let Some((start, length)) = Page::extent_of(pointer) {
+                kernels::prefetch_range(page.add(start), length);
             }
-        };
+        }
+    }
+
+    fn announce(&self, tid: IndexTid) {
+        if let Some(page) = self.probable_page(tid.block) {
+            kernels::prefetch_range(page.wrapping_add(Page::line_pointer_position(tid.offset)), 1);
+        }
     }
 
     fn change<R>(

@@ -77,6 +77,10 @@ impl<K: Kind> Purpose<K> for LinkTo<K::Own> {
     }
 }
 
+/// How many of the tuples behind the next one are announced. Laboratory, text of 384 dimensions, 60,000 rows, microseconds per
+/// query at ef 100: 98 with none, 84 with two.
+const ANNOUNCED: usize = 2;
+
 /// The stored graph about one query.
 pub struct Reader<'a, S, K: Kind, P> {
     pub store: &'a S,
@@ -133,11 +137,13 @@ impl<S: PageStore, K: Kind, P: Purpose<K>> Graph for Reader<'_, S, K, P> {
                 frontier.offer_distance(neighbour, distance);
             }
         }
-        if let Some(nearer) = frontier.upcoming().next()
+        let mut upcoming = frontier.upcoming();
+        if let Some(nearer) = upcoming.next()
             && Some(nearer) != next
         {
             store.prefetch(nearer);
         }
+        upcoming.take(ANNOUNCED).for_each(|id| store.announce(id));
         Ok(visit.flatten())
     }
 

@@ -4,7 +4,7 @@ use super::meta::NodeKind;
 use super::node::{Header, fused, plain};
 use super::store::{PageStore, Result};
 use super::tid::{HeapTid, IndexTid};
-use crate::hnsw::{Breadth, Frontier, Met};
+use crate::hnsw::{Frontier, Met};
 use crate::quantizer::Measured;
 
 /// A kind of node in one index.
@@ -29,7 +29,10 @@ pub trait Kind: Sized {
     fn forces_ways_in(&self) -> bool;
 
     /// How widely to search for a query when `ef_search` is asked for.
-    fn breadth(&self, ef_search: usize) -> Breadth;
+    fn search_width(&self, ef_search: usize) -> usize;
+
+    /// How widely to search for a query of which nearly as many rows are asked as are searched for, if that is wider.
+    fn wide_search_width(&self, ef_search: usize) -> Option<usize>;
 
     /// How widely to search for a new node's neighbours when `ef_construction` is asked for.
     fn insertion_width(&self, ef_construction: usize) -> usize;

@@ -138,6 +138,14 @@ impl PageStore for MemoryPages {
         }
     }
 
+    #[inline]
+    fn announce(&self, tid: IndexTid) {
+        let chunk = self.chunks.get(tid.block as usize / CHUNK).and_then(OnceLock::get);
+        if let Some(slot) = chunk.and_then(|pages| pages.get(tid.block as usize % CHUNK)) {
+            kernels::prefetch_range(std::ptr::from_ref(slot).cast(), 1);
+        }
+    }
+
     fn change<R>(
         &self,
         blocks: &[u32],

@@ -7,7 +7,7 @@ use super::node::plain::{Layout, Plain, PlainMut};
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::{change_tuple, read_tuple};
-use crate::hnsw::{Breadth, Frontier, Met, give_up};
+use crate::hnsw::{Frontier, Met, give_up};
 use crate::metric::Metric;
 use crate::quantizer::Measured;
 
@@ -51,8 +51,12 @@ impl Kind for PlainKind {
         self.metric != Metric::InnerProduct
     }
 
-    fn breadth(&self, ef_search: usize) -> Breadth {
-        Breadth::of(ef_search)
+    fn search_width(&self, ef_search: usize) -> usize {
+        ef_search
+    }
+
+    fn wide_search_width(&self, _ef_search: usize) -> Option<usize> {
+        None
     }
 
     fn insertion_width(&self, ef_construction: usize) -> usize {

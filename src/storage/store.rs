@@ -31,6 +31,9 @@ pub trait PageStore {
     /// Says that an item will be read soon. Locks nothing that somebody might wait for, and may do nothing.
     fn prefetch(&self, tid: IndexTid);
 
+    /// Says that an item will probably be read, after others: brings what is needed to [`prefetch`](Self::prefetch) it.
+    fn announce(&self, tid: IndexTid);
+
     /// Locks up to [`MAX_CHANGED_PAGES`] distinct pages exclusively, in the order given, and hands them to `change`. If it
     /// returns `Some`, what it did to all of them becomes visible and durable at once; otherwise nothing happened.
     fn change<R>(

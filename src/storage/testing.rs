@@ -141,7 +141,7 @@ impl Bed {
     pub fn search<K: Kind>(&self, kind: &K, query: &[f32], ef: usize) -> Vec<usize> {
         let mut reader = Reader::new(&self.pages, kind, kind.query(query), Scan);
         let mut search = Search::new();
-        search.begin(&mut reader, kind.breadth(ef), Mode::Once).expect("a sound graph");
+        search.begin(&mut reader, kind.search_width(ef), ef, Mode::Once).expect("a sound graph");
         let mut rows: Vec<(f64, usize)> = Vec::new();
         while let Some(hit) = search.next_hit() {
             for tid in hit.payload.rows() {
@@ -252,6 +252,10 @@ impl PageStore for Failing<'_> {
     ) -> Result<Option<R>> {
         self.count()?;
         self.pages.change(blocks, change)
+    }
+
+    fn announce(&self, tid: IndexTid) {
+        self.pages.announce(tid);
     }
 
     fn place<R>(&self, length: usize, fill: impl FnOnce(u32, &mut Page) -> Result<R>) -> Result<R> {
