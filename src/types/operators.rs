@@ -6,8 +6,8 @@ use crate::error::raise_message;
 use pgrx::PgSqlErrorCode::{ERRCODE_DATA_EXCEPTION, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE};
 use std::cmp::Ordering;
 
-/// Element by element, computed in `f32`; an ERROR if the lengths differ or a result is infinite.
-pub fn combine<E: DenseElement>(a: &[E], b: &[E], operation: impl Fn(f32, f32) -> f32) -> NewDense<E> {
+/// Element by element, computed in `f32`; an ERROR if the lengths differ. The results are still to be checked.
+fn compute<E: DenseElement>(a: &[E], b: &[E], operation: impl Fn(f32, f32) -> f32) -> NewDense<E> {
     if a.len() != b.len() {
         raise_message(ERRCODE_DATA_EXCEPTION, Dense::<E>::different_lengths(a.len(), b.len()));
     }
@@ -15,22 +15,26 @@ pub fn combine<E: DenseElement>(a: &[E], b: &[E], operation: impl Fn(f32, f32) -
     for (slot, (x, y)) in result.elements_mut().iter_mut().zip(a.iter().zip(b)) {
         *slot = E::from_f32(operation(x.to_f32(), y.to_f32()));
     }
+    result
+}
+
+/// Sum or difference, element by element; an ERROR if a result is infinite.
+pub fn combine<E: DenseElement>(a: &[E], b: &[E], operation: impl Fn(f32, f32) -> f32) -> NewDense<E> {
+    let mut result = compute(a, b, operation);
     result.elements_mut().iter().for_each(|x| check_overflow(x.to_f32()));
     result
 }
 
-/// Element by element; an ERROR also if a product is zero and none of its factors is.
+/// Element by element; an ERROR also if a product is zero and none of its factors is. The first such element decides.
 pub fn multiply<E: DenseElement>(a: &[E], b: &[E]) -> NewDense<E> {
-    let mut product = combine(a, b, |x, y| x * y);
-    let is_zero = |x: &E| x.to_f32() == 0.0;
-    let mut factors = a.iter().zip(b);
-    if product.elements_mut().iter().any(|p| {
-        let factor_is_zero = factors.next().is_some_and(|(x, y)| is_zero(x) || is_zero(y));
-        is_zero(p) && !factor_is_zero
-    }) {
-        raise_message(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: underflow");
+    let mut result = compute(a, b, |x, y| x * y);
+    for (product, (x, y)) in result.elements_mut().iter().zip(a.iter().zip(b)) {
+        check_overflow(product.to_f32());
+        if product.to_f32() == 0.0 && x.to_f32() != 0.0 && y.to_f32() != 0.0 {
+            raise_message(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: underflow");
+        }
     }
-    product
+    result
 }
 
 /// The elements of `a`, then those of `b`.
