@@ -3,6 +3,7 @@
 //! They are also what every CPU without an own set runs. Sums therefore run over `LANES` independent accumulators,
 //! which LLVM maps to vector registers; it may not reorder float additions by itself.
 
+use super::element::widen;
 use super::{Below, GROUP, Group, Groups, Kernels, QueryQ4, ResidualSums, StoredU8, padded};
 use half::f16;
 use std::f32::consts::FRAC_1_SQRT_2;
@@ -99,7 +100,7 @@ fn sum_of_squares<A: Copy>(a: &[A], value: impl Fn(A) -> f64) -> f64 {
 /// A term of a sum of half-precision numbers.
 #[inline(always)]
 fn widened(term: impl Fn(f32, f32) -> f32) -> impl Fn(f16, f16) -> f32 {
-    move |a, b| term(a.to_f32(), b.to_f32())
+    move |a, b| term(widen(a), widen(b))
 }
 
 pub(super) fn l2_squared_f16(a: &[f16], b: &[f16]) -> f32 {
@@ -121,12 +122,12 @@ pub(super) fn dot_and_norms_f16(a: &[f16], b: &[f16]) -> (f32, f32, f32) {
 }
 
 pub(super) fn norm_squared_f16(a: &[f16]) -> f64 {
-    sum_of_squares(a, f64::from)
+    sum_of_squares(a, |x| f64::from(widen(x)))
 }
 
 pub(super) fn widen_f16(x: &[f16], out: &mut [f32]) {
     for (out, x) in out.iter_mut().zip(x) {
-        *out = x.to_f32();
+        *out = widen(*x);
     }
 }
 

@@ -69,11 +69,20 @@ pub fn convert<E: DenseElement>(x: f32) -> E {
     element
 }
 
-/// The cast from one dense type to another.
-pub fn cast<From: DenseElement, To: DenseElement>(vector: &Argument<'_, From>, typmod: i32) -> NewDense<To> {
-    check_dimensions::<Dense<To>>(vector.dimensions());
+/// The cast from `vector` to a type of fewer digits.
+pub fn narrow<E: DenseElement>(vector: &Argument<'_, f32>, typmod: i32) -> NewDense<E> {
+    check_dimensions::<Dense<E>>(vector.dimensions());
     check_typmod(vector.dimensions(), typmod);
-    NewDense::from_elements(vector.elements().iter().map(|x| convert(x.to_f32())))
+    NewDense::from_elements(vector.elements().iter().map(|&x| convert(x)))
+}
+
+/// The cast to `vector` from a type of fewer digits.
+pub fn widen<E: DenseElement>(vector: &Argument<'_, E>, typmod: i32) -> NewDense<f32> {
+    check_dimensions::<Dense<f32>>(vector.dimensions());
+    check_typmod(vector.dimensions(), typmod);
+    let mut result = NewDense::zeroed(vector.dimensions());
+    E::widen(vector.elements(), result.elements_mut());
+    result
 }
 
 /// The cast from an array.

@@ -29,10 +29,10 @@ comparison_functions! {
 
 #[pg_extern(sql = false)]
 fn vector_to_halfvec(vector: Vector<'_>, typmod: i32, _explicit: bool) -> NewHalfVector {
-    dense::cast(&vector, typmod)
+    dense::narrow(&vector, typmod)
 }
 
 #[pg_extern(sql = false)]
 fn halfvec_to_vector(vector: HalfVector<'_>, typmod: i32, _explicit: bool) -> NewVector {
-    dense::cast(&vector, typmod)
+    dense::widen(&vector, typmod)
 }

@@ -68,7 +68,7 @@ fn sparsevec_out(vector: SparseVector<'_>) -> NewCString {
         if at > 0 {
             text.push(b',');
         }
-        text.push_integer(index as usize + 1);
+        text.push_integer(index as u32 as usize + 1);
         text.push(b':');
         text.push_f32(value);
     }
