@@ -1,6 +1,7 @@
 //! Every kernel on every instruction set of this CPU: `cargo bench --bench kernels -- 'l2_squared/.*/768'`.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use half::f16;
 use quartzdb::kernels::{GROUP, Groups, Kernels, Own, QueryQ4, StoredU8, available};
 use std::hint::black_box;
 use std::time::Duration;
@@ -49,6 +50,51 @@ fn distances(c: &mut Criterion) {
     kernel(c, "norm_squared", |d| {
         let (a, _) = pair(d);
         move |k| _ = black_box(k.norm_squared(black_box(&a)))
+    });
+}
+
+fn halves(d: usize, seed: u32) -> Vec<f16> {
+    floats(d, seed).into_iter().map(f16::from_f32).collect()
+}
+
+fn half_distances(c: &mut Criterion) {
+    let pair = |d| (halves(d, 1), halves(d, 2));
+    kernel(c, "l2_squared_f16", |d| {
+        let (a, b) = pair(d);
+        move |k| _ = black_box(k.l2_squared_f16(black_box(&a), black_box(&b)))
+    });
+    kernel(c, "dot_f16", |d| {
+        let (a, b) = pair(d);
+        move |k| _ = black_box(k.dot_f16(black_box(&a), black_box(&b)))
+    });
+    kernel(c, "l1_f16", |d| {
+        let (a, b) = pair(d);
+        move |k| _ = black_box(k.l1_f16(black_box(&a), black_box(&b)))
+    });
+    kernel(c, "dot_and_norms_f16", |d| {
+        let (a, b) = pair(d);
+        move |k| _ = black_box(k.dot_and_norms_f16(black_box(&a), black_box(&b)))
+    });
+    kernel(c, "norm_squared_f16", |d| {
+        let (a, _) = pair(d);
+        move |k| _ = black_box(k.norm_squared_f16(black_box(&a)))
+    });
+    kernel(c, "widen_f16", |d| {
+        let (x, mut out) = (halves(d, 1), vec![0.0; d]);
+        move |k| k.widen_f16(black_box(&x), black_box(&mut out))
+    });
+}
+
+/// As many bits as a vector of those dimensions quantises to.
+fn bits(c: &mut Criterion) {
+    let pair = |d| (bytes(d / 8, 1), bytes(d / 8, 2));
+    kernel(c, "hamming", |d| {
+        let (a, b) = pair(d);
+        move |k| _ = black_box(k.hamming(black_box(&a), black_box(&b)))
+    });
+    kernel(c, "jaccard_counts", |d| {
+        let (a, b) = pair(d);
+        move |k| _ = black_box(k.jaccard_counts(black_box(&a), black_box(&b)))
     });
 }
 
@@ -149,6 +195,6 @@ criterion_group! {
         .measurement_time(Duration::from_millis(300))
         .sample_size(20)
         .without_plots();
-    targets = distances, codes, groups, rotation
+    targets = distances, half_distances, bits, codes, groups, rotation
 }
 criterion_main!(benches);

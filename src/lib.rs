@@ -15,7 +15,10 @@ mod types;
 pgrx::pg_module_magic!(name, version);
 
 pgrx::extension_sql_file!("../sql/vector.sql", bootstrap);
-pgrx::extension_sql_file!("../sql/hnsw.sql", requires = ["vector"]);
+pgrx::extension_sql_file!("../sql/halfvec.sql", requires = ["vector"]);
+pgrx::extension_sql_file!("../sql/sparsevec.sql", requires = ["halfvec"]);
+pgrx::extension_sql_file!("../sql/bit.sql", requires = ["sparsevec"]);
+pgrx::extension_sql_file!("../sql/hnsw.sql", requires = ["bit"]);
 
 /// Called by PostgreSQL when it loads the library.
 #[pgrx::pg_guard]

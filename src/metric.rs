@@ -1,7 +1,8 @@
 //! The distances an index can order by: the SQL operator's exact value, and what an index may assume about
 //! it.
 
-use crate::kernels;
+use crate::kernels::Element;
+use crate::kernels::sparse::{self, Sparse};
 
 /// The distance behind an operator class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +50,36 @@ impl Metric {
         self.geometry().is_some()
     }
 
-    /// What the SQL operator returns for `float4` vectors of equal length, pgvector's arithmetic: sums in
+    /// What the SQL operator returns for dense vectors of equal length, pgvector's arithmetic: sums in
     /// `f32` and in any order, everything else in `f64`. Sums that overflow are infinite; a cosine with a
     /// zero vector, or with overflowed norms, is NaN.
-    pub fn distance(self, a: &[f32], b: &[f32]) -> f64 {
+    #[inline]
+    pub fn distance<E: Element>(self, a: &[E], b: &[E]) -> f64 {
         match self {
-            Metric::L2 => f64::from(kernels::l2_squared(a, b)).sqrt(),
-            Metric::InnerProduct => -f64::from(kernels::dot(a, b)),
-            Metric::Cosine => {
-                let (dot, a, b) = kernels::dot_and_norms(a, b);
-                1.0 - (f64::from(dot) / (f64::from(a) * f64::from(b)).sqrt()).clamp(-1.0, 1.0)
-            }
-            Metric::L1 => f64::from(kernels::l1(a, b)),
+            Metric::L2 => f64::from(E::l2_squared(a, b)).sqrt(),
+            Metric::InnerProduct => -f64::from(E::dot(a, b)),
+            Metric::Cosine => cosine_distance(E::dot_and_norms(a, b)),
+            Metric::L1 => f64::from(E::l1(a, b)),
         }
     }
+
+    /// [`Metric::distance`] of sparse vectors.
+    #[inline]
+    pub fn sparse_distance(self, a: Sparse<'_>, b: Sparse<'_>) -> f64 {
+        match self {
+            Metric::L2 => f64::from(sparse::l2_squared(a, b)).sqrt(),
+            Metric::InnerProduct => -f64::from(sparse::dot(a, b)),
+            Metric::Cosine => cosine_distance(sparse::dot_and_norms(a, b)),
+            Metric::L1 => f64::from(sparse::l1(a, b)),
+        }
+    }
+}
+
+/// From the inner product and the squares of both norms.
+fn cosine_distance((dot, a_squared, b_squared): (f32, f32, f32)) -> f64 {
+    let similarity = f64::from(dot) / (f64::from(a_squared) * f64::from(b_squared)).sqrt();
+    // Rounding may push the quotient out of its range.
+    1.0 - similarity.clamp(-1.0, 1.0)
 }
 
 #[cfg(test)]

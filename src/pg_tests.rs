@@ -30,10 +30,17 @@ mod tests {
     }
 
     /// A datum of the wrong size can come from a damaged page, or from a cast that a superuser declared.
+    fn read_as(type_name: &str, bytes: &str, expression: &str) {
+        Spi::run(&format!("CREATE CAST (bytea AS {type_name}) WITHOUT FUNCTION")).expect("a cast");
+        Spi::run(&format!(
+            "SELECT {}",
+            expression.replace("$", &format!("'\\x{bytes}'::bytea::{type_name}"))
+        ))
+        .expect("the query runs");
+    }
+
     fn read_as_vector(bytes: &str, expression: &str) {
-        Spi::run("CREATE CAST (bytea AS vector) WITHOUT FUNCTION").expect("a cast");
-        Spi::run(&format!("SELECT {}", expression.replace("$", &format!("'\\x{bytes}'::bytea::vector"))))
-            .expect("the query runs");
+        read_as("vector", bytes, expression);
     }
 
     #[pg_test(error = "vector of 3 dimensions has 16 bytes")]
@@ -49,6 +56,45 @@ mod tests {
     #[pg_test(error = "vector of 0 dimensions has 5 bytes")]
     fn a_datum_without_a_header_is_refused() {
         read_as_vector("03", "vector_dims($)");
+    }
+
+    #[pg_test(error = "halfvec of 3 dimensions has 12 bytes")]
+    fn a_halfvec_of_the_wrong_size_is_refused() {
+        read_as("halfvec", "03000000003c003c", "$ <=> '[1,2,3]'");
+    }
+
+    #[pg_test(error = "sparsevec of 3 dimensions and 2 non-zero elements has 24 bytes")]
+    fn a_sparsevec_of_the_wrong_size_is_refused() {
+        read_as("sparsevec", "0300000002000000000000000000000000000080", "l2_norm($)");
+    }
+
+    #[pg_test(error = "sparsevec of 3 dimensions and -1 non-zero elements has 16 bytes")]
+    fn a_sparsevec_with_less_than_no_elements_is_refused() {
+        read_as("sparsevec", "03000000ffffffff00000000", "$ <-> '{}/3'");
+    }
+
+    #[pg_test(error = "sparsevec index out of bounds")]
+    fn an_index_past_the_end_of_a_damaged_sparsevec_writes_nowhere() {
+        read_as("sparsevec", "030000000100000000000000030000000000803f", "$::vector");
+    }
+
+    #[pg_test(error = "bit of 17 bits has 10 bytes")]
+    fn a_bit_string_of_the_wrong_size_is_refused() {
+        read_as("bit varying", "11000000ffff", "$ <~> $");
+    }
+
+    #[pg_test]
+    fn every_half_is_printed_and_read_back() {
+        let same = Spi::get_one::<i64>(
+            "SELECT count(*) FROM generate_series(0, 65535) i,
+                 LATERAL (SELECT ('\\x00010000' || lpad(to_hex(i), 4, '0')) AS wire) w,
+                 LATERAL (SELECT (CASE WHEN i & 31744 = 31744 THEN '[0]' ELSE
+                     '[' || (CASE WHEN i > 32767 THEN '-' ELSE '' END) || (CASE WHEN i & 31744 = 0
+                         THEN (i & 1023) * power(2::float8, -24)
+                         ELSE (1024 + (i & 1023)) * power(2::float8, (i & 31744) / 1024 - 25) END)::text || ']' END)::halfvec AS v) h
+             WHERE i & 31744 <> 31744 AND halfvec_send(v)::text = wire AND halfvec_send(v::text::halfvec)::text = wire",
+        );
+        assert_eq!(same, Ok(Some(2 * 31 * 1024)));
     }
 
     #[pg_test]

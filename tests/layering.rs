@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders and files that know nothing of PostgreSQL.
-const PURE: &[&str] = &["kernels", "metric.rs", "quantizer", "hnsw", "storage", "types/text.rs"];
+const PURE: &[&str] = &["kernels", "metric.rs", "quantizer", "hnsw", "storage", "types/text"];
 
 /// What in a pure folder does know PostgreSQL.
 const NOT_PURE: &[&str] = &["storage/buffers.rs"];
@@ -16,7 +16,7 @@ const UNSAFE: &[&str] = &[
     "kernels/mod.rs",
     "kernels/avx2.rs",
     "kernels/avx512.rs",
-    "types/varlena.rs",
+    "types/varlena",
     "types/array.rs",
     "types/fmgr.rs",
     "storage/buffers.rs",

@@ -5,6 +5,7 @@
 
 use super::groups::hand_on;
 use super::{Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded, scalar};
+use half::f16;
 use std::arch::x86_64::*;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -15,6 +16,14 @@ pub(super) const KERNELS: Kernels = Kernels {
     l1,
     dot_and_norms,
     norm_squared,
+    l2_squared_f16,
+    dot_f16,
+    l1_f16,
+    dot_and_norms_f16,
+    norm_squared_f16,
+    widen_f16,
+    hamming,
+    jaccard_counts,
     dot_f32_u8,
     dot_u8,
     sum_u8,
@@ -31,7 +40,7 @@ pub(super) const KERNELS: Kernels = Kernels {
 };
 
 fn available() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
 }
 
 #[inline]
@@ -49,6 +58,21 @@ fn load_tail(x: &[f32]) -> __m256 {
     let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(x.len().min(8) as i32), lanes);
     // SAFETY: lanes past the end are masked off, and those are not read.
     unsafe { _mm256_maskload_ps(x.as_ptr(), mask) }
+}
+
+/// 8 half-precision numbers, widened.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn load_f16(x: &[f16; 8]) -> __m256 {
+    // SAFETY: 8 numbers of 16 bits are readable; the instruction needs no alignment.
+    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(x.as_ptr().cast()) })
+}
+
+/// The first 8 half-precision numbers, widened, zeros where there are none.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn load_f16_tail(x: &[f16]) -> __m256 {
+    load_f16(&padded(x))
 }
 
 #[inline]
@@ -89,11 +113,24 @@ fn reduce_add_i32(x: __m256i) -> i32 {
     _mm_cvtsi128_si32(x) + _mm_extract_epi32::<1>(x)
 }
 
+#[inline]
+#[target_feature(enable = "avx2")]
+fn reduce_add_u64(x: __m256i) -> u64 {
+    let x = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+    (_mm_cvtsi128_si64(x) + _mm_extract_epi64::<1>(x)) as u64
+}
+
 /// Folds `step` over both slices in four independent chains (the latency of one step is about four times its
 /// throughput) and adds up the lanes. `step` must leave the sum alone where both inputs are zero.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
-fn sum(a: &[f32], b: &[f32], step: impl Fn(__m256, __m256, __m256) -> __m256) -> f32 {
+#[target_feature(enable = "avx2,fma,f16c")]
+fn sum<T>(
+    a: &[T],
+    b: &[T],
+    read: impl Fn(&[T; 8]) -> __m256,
+    read_tail: impl Fn(&[T]) -> __m256,
+    step: impl Fn(__m256, __m256, __m256) -> __m256,
+) -> f32 {
     let n = a.len().min(b.len());
     let (a_chunks, a_rest) = a[..n].as_chunks::<8>();
     let (b_chunks, b_rest) = b[..n].as_chunks::<8>();
@@ -102,41 +139,43 @@ fn sum(a: &[f32], b: &[f32], step: impl Fn(__m256, __m256, __m256) -> __m256) ->
 
     let mut sums = [_mm256_setzero_ps(); 4];
     for (a, b) in a_quads.iter().zip(b_quads) {
-        sums[0] = step(sums[0], load(&a[0]), load(&b[0]));
-        sums[1] = step(sums[1], load(&a[1]), load(&b[1]));
-        sums[2] = step(sums[2], load(&a[2]), load(&b[2]));
-        sums[3] = step(sums[3], load(&a[3]), load(&b[3]));
+        sums[0] = step(sums[0], read(&a[0]), read(&b[0]));
+        sums[1] = step(sums[1], read(&a[1]), read(&b[1]));
+        sums[2] = step(sums[2], read(&a[2]), read(&b[2]));
+        sums[3] = step(sums[3], read(&a[3]), read(&b[3]));
     }
     for ((sum, a), b) in sums.iter_mut().zip(a_chunks).zip(b_chunks) {
-        *sum = step(*sum, load(a), load(b));
+        *sum = step(*sum, read(a), read(b));
     }
     if !a_rest.is_empty() {
-        sums[3] = step(sums[3], load_tail(a_rest), load_tail(b_rest));
+        sums[3] = step(sums[3], read_tail(a_rest), read_tail(b_rest));
     }
     reduce_add(_mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3])))
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |sum, a, b| {
-        let d = _mm256_sub_ps(a, b);
-        _mm256_fmadd_ps(d, d, sum)
-    })
+/// `sum + (a - b)^2`
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn add_squared_difference(sum: __m256, a: __m256, b: __m256) -> __m256 {
+    let d = _mm256_sub_ps(a, b);
+    _mm256_fmadd_ps(d, d, sum)
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |sum, a, b| _mm256_fmadd_ps(a, b, sum))
+/// `sum + |a - b|`
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn add_difference(sum: __m256, a: __m256, b: __m256) -> __m256 {
+    _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0), _mm256_sub_ps(a, b)))
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn l1(a: &[f32], b: &[f32]) -> f32 {
-    let sign = _mm256_set1_ps(-0.0);
-    sum(a, b, |sum, a, b| _mm256_add_ps(sum, _mm256_andnot_ps(sign, _mm256_sub_ps(a, b))))
-}
-
-#[target_feature(enable = "avx2,fma")]
-fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot_and_norms_of<T>(
+    a: &[T],
+    b: &[T],
+    read: impl Fn(&[T; 8]) -> __m256,
+    read_tail: impl Fn(&[T]) -> __m256,
+) -> (f32, f32, f32) {
     let n = a.len().min(b.len());
     let (a_chunks, a_rest) = a[..n].as_chunks::<8>();
     let (b_chunks, b_rest) = b[..n].as_chunks::<8>();
@@ -150,22 +189,23 @@ fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
     };
     let (mut even, mut odd) = (zero, zero);
     for (a, b) in a_pairs.iter().zip(b_pairs) {
-        even = step(even, load(&a[0]), load(&b[0]));
-        odd = step(odd, load(&a[1]), load(&b[1]));
+        even = step(even, read(&a[0]), read(&b[0]));
+        odd = step(odd, read(&a[1]), read(&b[1]));
     }
     for (a, b) in a_chunks.iter().zip(b_chunks) {
-        even = step(even, load(a), load(b));
+        even = step(even, read(a), read(b));
     }
     if !a_rest.is_empty() {
-        odd = step(odd, load_tail(a_rest), load_tail(b_rest));
+        odd = step(odd, read_tail(a_rest), read_tail(b_rest));
     }
     let [ab, aa, bb] = [0, 1, 2].map(|i| reduce_add(_mm256_add_ps(even[i], odd[i])));
     (ab, aa, bb)
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn norm_squared(a: &[f32]) -> f64 {
-    // The square of an f32 is exact in f64, so the fused step rounds as often as a plain one: once.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn norm_squared_of<T>(a: &[T], read: impl Fn(&[T; 8]) -> __m256, read_tail: impl Fn(&[T]) -> __m256) -> f64 {
+    // The square of a number is exact in f64, so the fused step rounds as often as a plain one: once.
     let step = |[low, high]: [__m256d; 2], x| {
         let l = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
         let h = _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(x));
@@ -175,19 +215,134 @@ fn norm_squared(a: &[f32]) -> f64 {
     let (pairs, chunks) = chunks.as_chunks::<2>();
     let (mut even, mut odd) = ([_mm256_setzero_pd(); 2], [_mm256_setzero_pd(); 2]);
     for pair in pairs {
-        even = step(even, load(&pair[0]));
-        odd = step(odd, load(&pair[1]));
+        even = step(even, read(&pair[0]));
+        odd = step(odd, read(&pair[1]));
     }
     for chunk in chunks {
-        even = step(even, load(chunk));
+        even = step(even, read(chunk));
     }
-    odd = step(odd, load_tail(rest));
+    odd = step(odd, read_tail(rest));
     let sum = _mm256_add_pd(_mm256_add_pd(even[0], even[1]), _mm256_add_pd(odd[0], odd[1]));
     let sum = _mm_add_pd(_mm256_castpd256_pd128(sum), _mm256_extractf128_pd::<1>(sum));
     _mm_cvtsd_f64(_mm_add_sd(sum, _mm_unpackhi_pd(sum, sum)))
 }
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |x| load(x), |x| load_tail(x), |sum, a, b| add_squared_difference(sum, a, b))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |x| load(x), |x| load_tail(x), |sum, a, b| _mm256_fmadd_ps(a, b, sum))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn l1(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |x| load(x), |x| load_tail(x), |sum, a, b| add_difference(sum, a, b))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
+    dot_and_norms_of(a, b, |x| load(x), |x| load_tail(x))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn norm_squared(a: &[f32]) -> f64 {
+    norm_squared_of(a, |x| load(x), |x| load_tail(x))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn l2_squared_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, |x| load_f16(x), |x| load_f16_tail(x), |sum, a, b| add_squared_difference(sum, a, b))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, |x| load_f16(x), |x| load_f16_tail(x), |sum, a, b| _mm256_fmadd_ps(a, b, sum))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn l1_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, |x| load_f16(x), |x| load_f16_tail(x), |sum, a, b| add_difference(sum, a, b))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot_and_norms_f16(a: &[f16], b: &[f16]) -> (f32, f32, f32) {
+    dot_and_norms_of(a, b, |x| load_f16(x), |x| load_f16_tail(x))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn norm_squared_f16(a: &[f16]) -> f64 {
+    norm_squared_of(a, |x| load_f16(x), |x| load_f16_tail(x))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn widen_f16(x: &[f16], out: &mut [f32]) {
+    let n = x.len().min(out.len());
+    let (x_chunks, x_rest) = x[..n].as_chunks::<8>();
+    let (out_chunks, out_rest) = out[..n].as_chunks_mut::<8>();
+    for (x, out) in x_chunks.iter().zip(out_chunks) {
+        store(out, load_f16(x));
+    }
+    scalar::widen_f16(x_rest, out_rest);
+}
+
+/// The number of set bits in each of the four words. By table lookup (Mula), a nibble at a time.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn popcount(x: __m256i) -> __m256i {
+    #[rustfmt::skip]
+    let popcount = _mm256_setr_epi8(
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+    );
+    let nibble = _mm256_set1_epi8(0x0f);
+    let low = _mm256_shuffle_epi8(popcount, _mm256_and_si256(x, nibble));
+    let high = _mm256_shuffle_epi8(popcount, _mm256_and_si256(_mm256_srli_epi16::<4>(x), nibble));
+    _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+}
+
+#[target_feature(enable = "avx2")]
+fn hamming(a: &[u8], b: &[u8]) -> u64 {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<32>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<32>();
+
+    let step = |sum, a, b| _mm256_add_epi64(sum, popcount(_mm256_xor_si256(a, b)));
+    let mut sum = _mm256_setzero_si256();
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        sum = step(sum, load_bytes(a), load_bytes(b));
+    }
+    if !a_rest.is_empty() {
+        sum = step(sum, load_bytes(&padded(a_rest)), load_bytes(&padded(b_rest)));
+    }
+    reduce_add_u64(sum)
+}
+
+#[target_feature(enable = "avx2")]
+fn jaccard_counts(a: &[u8], b: &[u8]) -> (u64, u64) {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<32>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<32>();
+
+    let step = |[both, either]: [__m256i; 2], a, b| {
+        [
+            _mm256_add_epi64(both, popcount(_mm256_and_si256(a, b))),
+            _mm256_add_epi64(either, popcount(_mm256_or_si256(a, b))),
+        ]
+    };
+    let mut sums = [_mm256_setzero_si256(); 2];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        sums = step(sums, load_bytes(a), load_bytes(b));
+    }
+    if !a_rest.is_empty() {
+        sums = step(sums, load_bytes(&padded(a_rest)), load_bytes(&padded(b_rest)));
+    }
+    (reduce_add_u64(sums[0]), reduce_add_u64(sums[1]))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
 fn dot_f32_u8(query: &[f32], codes: &[u8]) -> f32 {
     let n = query.len().min(codes.len());
     let (q_chunks, q_rest) = query[..n].as_chunks::<8>();
@@ -452,7 +607,7 @@ fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
 
 /// One step of [`sign_code`]: adds to the four sums and returns the bits.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn sign_step(sums: &mut [__m256; 4], target: &[f32; 8], origin: &[f32; 8], scale: f32) -> u64 {
     let origin = load(origin);
     // Two roundings, as in every set: a fused step would give other bits.
@@ -467,7 +622,7 @@ fn sign_step(sums: &mut [__m256; 4], target: &[f32; 8], origin: &[f32; 8], scale
 
 /// 64 dimensions of [`sign_code`], alternating between two sets of sums.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn sign_word(sums: &mut [[__m256; 4]; 2], target: &[f32; 64], origin: &[f32; 64], scale: f32) -> u64 {
     let (t, o) = (target.as_chunks::<8>().0, origin.as_chunks::<8>().0);
     let mut word = 0;
@@ -477,7 +632,7 @@ fn sign_word(sums: &mut [[__m256; 4]; 2], target: &[f32; 64], origin: &[f32; 64]
     word
 }
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn sign_code(target: &[f32], origin: &[f32], scale: f32, words_out: &mut [u64]) -> ResidualSums {
     let n = target.len().min(origin.len());
     let (t_chunks, t_rest) = target[..n].as_chunks::<64>();
@@ -512,7 +667,7 @@ fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) {
     scalar::decode_u8(codes, lo, step, out);
 }
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn hadamard(x: &mut [f32]) {
     if x.len() >= 64 {
         for block in x.as_chunks_mut::<64>().0 {
@@ -528,7 +683,7 @@ fn hadamard(x: &mut [f32]) {
 /// the register with the upper partners negated; the product with 1 or -1 is exact, so this rounds like a plain
 /// addition.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn hadamard_8(x: __m256) -> __m256 {
     const SIGNS: [[f32; 8]; 3] = [
         [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0],
@@ -552,7 +707,7 @@ fn butterflies<const S: usize>(x: &mut [__m256; 8]) {
 
 /// The first six stages: three inside the registers, three between them.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn hadamard_64(block: &mut [f32; 64]) {
     let chunks = block.as_chunks_mut::<8>().0;
     let mut x: [__m256; 8] = std::array::from_fn(|i| hadamard_8(load(&chunks[i])));

@@ -5,6 +5,7 @@
 
 use super::groups::hand_on;
 use super::{Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded, scalar};
+use half::f16;
 use std::arch::x86_64::*;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -15,6 +16,14 @@ pub(super) const KERNELS: Kernels = Kernels {
     l1,
     dot_and_norms,
     norm_squared,
+    l2_squared_f16,
+    dot_f16,
+    l1_f16,
+    dot_and_norms_f16,
+    norm_squared_f16,
+    widen_f16,
+    hamming,
+    jaccard_counts,
     dot_f32_u8,
     dot_u8,
     sum_u8,
@@ -60,6 +69,22 @@ fn load_tail(x: &[f32]) -> __m512 {
     unsafe { _mm512_maskz_loadu_ps(tail_mask(x.len()), x.as_ptr()) }
 }
 
+/// 16 half-precision numbers, widened.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_f16(x: &[f16; 16]) -> __m512 {
+    // SAFETY: 16 numbers of 16 bits are readable; the instruction needs no alignment.
+    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(x.as_ptr().cast()) })
+}
+
+/// The first 16 half-precision numbers, widened, zeros where there are none.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load_f16_tail(x: &[f16]) -> __m512 {
+    // SAFETY: lanes past the end are masked off, and those are not read.
+    _mm512_cvtph_ps(unsafe { _mm256_maskz_loadu_epi16(tail_mask(x.len()), x.as_ptr().cast()) })
+}
+
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn store(x: &mut [f32; 16], value: __m512) {
@@ -101,8 +126,14 @@ fn tail_mask(n: usize) -> __mmask16 {
 /// Folds `step` over both slices in four independent chains (the latency of one step is about four times its
 /// throughput) and adds up the lanes. `step` must leave the sum alone where both inputs are zero.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
-fn sum(a: &[f32], b: &[f32], step: impl Fn(__m512, __m512, __m512) -> __m512) -> f32 {
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn sum<T>(
+    a: &[T],
+    b: &[T],
+    read: impl Fn(&[T; 16]) -> __m512,
+    read_tail: impl Fn(&[T]) -> __m512,
+    step: impl Fn(__m512, __m512, __m512) -> __m512,
+) -> f32 {
     let n = a.len().min(b.len());
     let (a_chunks, a_rest) = a[..n].as_chunks::<16>();
     let (b_chunks, b_rest) = b[..n].as_chunks::<16>();
@@ -111,40 +142,43 @@ fn sum(a: &[f32], b: &[f32], step: impl Fn(__m512, __m512, __m512) -> __m512) ->
 
     let mut sums = [_mm512_setzero_ps(); 4];
     for (a, b) in a_quads.iter().zip(b_quads) {
-        sums[0] = step(sums[0], load(&a[0]), load(&b[0]));
-        sums[1] = step(sums[1], load(&a[1]), load(&b[1]));
-        sums[2] = step(sums[2], load(&a[2]), load(&b[2]));
-        sums[3] = step(sums[3], load(&a[3]), load(&b[3]));
+        sums[0] = step(sums[0], read(&a[0]), read(&b[0]));
+        sums[1] = step(sums[1], read(&a[1]), read(&b[1]));
+        sums[2] = step(sums[2], read(&a[2]), read(&b[2]));
+        sums[3] = step(sums[3], read(&a[3]), read(&b[3]));
     }
     for ((sum, a), b) in sums.iter_mut().zip(a_chunks).zip(b_chunks) {
-        *sum = step(*sum, load(a), load(b));
+        *sum = step(*sum, read(a), read(b));
     }
     if !a_rest.is_empty() {
-        sums[3] = step(sums[3], load_tail(a_rest), load_tail(b_rest));
+        sums[3] = step(sums[3], read_tail(a_rest), read_tail(b_rest));
     }
     _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])))
 }
 
-#[target_feature(enable = "avx512f,avx512dq")]
-fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |sum, a, b| {
-        let d = _mm512_sub_ps(a, b);
-        _mm512_fmadd_ps(d, d, sum)
-    })
+/// `sum + (a - b)^2`
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn add_squared_difference(sum: __m512, a: __m512, b: __m512) -> __m512 {
+    let d = _mm512_sub_ps(a, b);
+    _mm512_fmadd_ps(d, d, sum)
 }
 
-#[target_feature(enable = "avx512f,avx512dq")]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |sum, a, b| _mm512_fmadd_ps(a, b, sum))
+/// `sum + |a - b|`
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn add_difference(sum: __m512, a: __m512, b: __m512) -> __m512 {
+    _mm512_add_ps(sum, _mm512_abs_ps(_mm512_sub_ps(a, b)))
 }
 
-#[target_feature(enable = "avx512f,avx512dq")]
-fn l1(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |sum, a, b| _mm512_add_ps(sum, _mm512_abs_ps(_mm512_sub_ps(a, b))))
-}
-
-#[target_feature(enable = "avx512f,avx512dq")]
-fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn dot_and_norms_of<T>(
+    a: &[T],
+    b: &[T],
+    read: impl Fn(&[T; 16]) -> __m512,
+    read_tail: impl Fn(&[T]) -> __m512,
+) -> (f32, f32, f32) {
     let n = a.len().min(b.len());
     let (a_chunks, a_rest) = a[..n].as_chunks::<16>();
     let (b_chunks, b_rest) = b[..n].as_chunks::<16>();
@@ -158,22 +192,23 @@ fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
     };
     let (mut even, mut odd) = (zero, zero);
     for (a, b) in a_pairs.iter().zip(b_pairs) {
-        even = step(even, load(&a[0]), load(&b[0]));
-        odd = step(odd, load(&a[1]), load(&b[1]));
+        even = step(even, read(&a[0]), read(&b[0]));
+        odd = step(odd, read(&a[1]), read(&b[1]));
     }
     for (a, b) in a_chunks.iter().zip(b_chunks) {
-        even = step(even, load(a), load(b));
+        even = step(even, read(a), read(b));
     }
     if !a_rest.is_empty() {
-        odd = step(odd, load_tail(a_rest), load_tail(b_rest));
+        odd = step(odd, read_tail(a_rest), read_tail(b_rest));
     }
     let [ab, aa, bb] = [0, 1, 2].map(|i| _mm512_reduce_add_ps(_mm512_add_ps(even[i], odd[i])));
     (ab, aa, bb)
 }
 
-#[target_feature(enable = "avx512f,avx512dq")]
-fn norm_squared(a: &[f32]) -> f64 {
-    // The square of an f32 is exact in f64, so the fused step rounds as often as a plain one: once.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn norm_squared_of<T>(a: &[T], read: impl Fn(&[T; 16]) -> __m512, read_tail: impl Fn(&[T]) -> __m512) -> f64 {
+    // The square of a number is exact in f64, so the fused step rounds as often as a plain one: once.
     let step = |[low, high]: [__m512d; 2], x| {
         let l = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
         let h = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x));
@@ -183,17 +218,112 @@ fn norm_squared(a: &[f32]) -> f64 {
     let (pairs, chunks) = chunks.as_chunks::<2>();
     let (mut even, mut odd) = ([_mm512_setzero_pd(); 2], [_mm512_setzero_pd(); 2]);
     for pair in pairs {
-        even = step(even, load(&pair[0]));
-        odd = step(odd, load(&pair[1]));
+        even = step(even, read(&pair[0]));
+        odd = step(odd, read(&pair[1]));
     }
     for chunk in chunks {
-        even = step(even, load(chunk));
+        even = step(even, read(chunk));
     }
-    odd = step(odd, load_tail(rest));
+    odd = step(odd, read_tail(rest));
     _mm512_reduce_add_pd(_mm512_add_pd(_mm512_add_pd(even[0], even[1]), _mm512_add_pd(odd[0], odd[1])))
 }
 
-#[target_feature(enable = "avx512f,avx512dq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |x| load(x), |x| load_tail(x), |sum, a, b| add_squared_difference(sum, a, b))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |x| load(x), |x| load_tail(x), |sum, a, b| _mm512_fmadd_ps(a, b, sum))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn l1(a: &[f32], b: &[f32]) -> f32 {
+    sum(a, b, |x| load(x), |x| load_tail(x), |sum, a, b| add_difference(sum, a, b))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
+    dot_and_norms_of(a, b, |x| load(x), |x| load_tail(x))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn norm_squared(a: &[f32]) -> f64 {
+    norm_squared_of(a, |x| load(x), |x| load_tail(x))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn l2_squared_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, |x| load_f16(x), |x| load_f16_tail(x), |sum, a, b| add_squared_difference(sum, a, b))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn dot_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, |x| load_f16(x), |x| load_f16_tail(x), |sum, a, b| _mm512_fmadd_ps(a, b, sum))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn l1_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, |x| load_f16(x), |x| load_f16_tail(x), |sum, a, b| add_difference(sum, a, b))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn dot_and_norms_f16(a: &[f16], b: &[f16]) -> (f32, f32, f32) {
+    dot_and_norms_of(a, b, |x| load_f16(x), |x| load_f16_tail(x))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn norm_squared_f16(a: &[f16]) -> f64 {
+    norm_squared_of(a, |x| load_f16(x), |x| load_f16_tail(x))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn widen_f16(x: &[f16], out: &mut [f32]) {
+    let n = x.len().min(out.len());
+    let (x_chunks, x_rest) = x[..n].as_chunks::<16>();
+    let (out_chunks, out_rest) = out[..n].as_chunks_mut::<16>();
+    for (x, out) in x_chunks.iter().zip(out_chunks) {
+        store(out, load_f16(x));
+    }
+    scalar::widen_f16(x_rest, out_rest);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
+fn hamming(a: &[u8], b: &[u8]) -> u64 {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<64>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<64>();
+
+    let step = |sum, a, b| _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_xor_si512(a, b)));
+    let mut sum = step(_mm512_setzero_si512(), load_bytes_tail(a_rest), load_bytes_tail(b_rest));
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        sum = step(sum, load_bytes(a), load_bytes(b));
+    }
+    _mm512_reduce_add_epi64(sum) as u64
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
+fn jaccard_counts(a: &[u8], b: &[u8]) -> (u64, u64) {
+    let n = a.len().min(b.len());
+    let (a_chunks, a_rest) = a[..n].as_chunks::<64>();
+    let (b_chunks, b_rest) = b[..n].as_chunks::<64>();
+
+    let step = |[both, either]: [__m512i; 2], a, b| {
+        [
+            _mm512_add_epi64(both, _mm512_popcnt_epi64(_mm512_and_si512(a, b))),
+            _mm512_add_epi64(either, _mm512_popcnt_epi64(_mm512_or_si512(a, b))),
+        ]
+    };
+    let mut sums = step([_mm512_setzero_si512(); 2], load_bytes_tail(a_rest), load_bytes_tail(b_rest));
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        sums = step(sums, load_bytes(a), load_bytes(b));
+    }
+    let [both, either] = sums.map(|sum| _mm512_reduce_add_epi64(sum) as u64);
+    (both, either)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn dot_f32_u8(query: &[f32], codes: &[u8]) -> f32 {
     let n = query.len().min(codes.len());
     let (q_chunks, q_rest) = query[..n].as_chunks::<16>();
@@ -414,7 +544,7 @@ fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {
 
 /// One step of [`sign_code`]: adds to the four sums and returns the bits.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn sign_step(sums: &mut [__m512; 4], target: &[f32; 16], origin: &[f32; 16], scale: f32) -> u64 {
     let origin = load(origin);
     // Two roundings, as in every set: a fused step would give other bits.
@@ -429,7 +559,7 @@ fn sign_step(sums: &mut [__m512; 4], target: &[f32; 16], origin: &[f32; 16], sca
 
 /// 64 dimensions of [`sign_code`], alternating between two sets of sums.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn sign_word(sums: &mut [[__m512; 4]; 2], target: &[f32; 64], origin: &[f32; 64], scale: f32) -> u64 {
     let (t, o) = (target.as_chunks::<16>().0, origin.as_chunks::<16>().0);
     let mut word = 0;
@@ -439,7 +569,7 @@ fn sign_word(sums: &mut [[__m512; 4]; 2], target: &[f32; 64], origin: &[f32; 64]
     word
 }
 
-#[target_feature(enable = "avx512f,avx512dq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn sign_code(target: &[f32], origin: &[f32], scale: f32, words_out: &mut [u64]) -> ResidualSums {
     let n = target.len().min(origin.len());
     let (t_chunks, t_rest) = target[..n].as_chunks::<64>();
@@ -474,7 +604,7 @@ fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) {
     scalar::decode_u8(codes, lo, step, out);
 }
 
-#[target_feature(enable = "avx512f,avx512dq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn hadamard(x: &mut [f32]) {
     match x.len() {
         0..16 => {}
@@ -491,7 +621,7 @@ fn hadamard(x: &mut [f32]) {
 /// plus the register with the upper partners negated; the product with 1 or -1 is exact, so this rounds like a
 /// plain addition.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn hadamard_16(x: __m512) -> __m512 {
     const SIGNS: [[f32; 16]; 4] = {
         let mut signs = [[1.0; 16]; 4];
@@ -513,7 +643,7 @@ fn hadamard_16(x: __m512) -> __m512 {
 /// The stages with strides below `16 R`, on each block of R registers: four inside the registers, the others between
 /// them.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn hadamard_registers<const R: usize>(x: &mut [f32]) {
     for block in x.as_chunks_mut::<16>().0.as_chunks_mut::<R>().0 {
         let mut x = [_mm512_setzero_ps(); R];

@@ -3,6 +3,8 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `element.rs` | the types of number that vectors consist of, each with its kernels |
+//! | `sparse.rs` | distances of vectors that are mostly zero |
 //! | `groups.rs` | how neighbours' codes lie in a node |
 //! | `scalar.rs` | the reference: its functions define every result. Also what other architectures run: its loops keep several accumulators in fixed-size chunks, which LLVM turns into SSE2 or NEON. |
 //! | `avx2.rs`, `avx512.rs` | the same functions in the same order for x86-64 |
@@ -25,12 +27,16 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod element;
 mod groups;
 mod scalar;
+pub mod sparse;
 #[cfg(test)]
 mod tests;
 
+pub use element::Element;
 pub use groups::{Below, GROUP, Group, Groups, Own, QueryQ4, StoredU8};
+use half::f16;
 use std::sync::OnceLock;
 
 /// Declares, for each kernel, its slot in the table, a method of the table and a free function that calls the
@@ -87,6 +93,30 @@ kernels! {
 
     /// `sum a_i^2`, squared and added in `f64` as SQL's `vector_norm` wants it: does not overflow.
     fn norm_squared(a: &[f32]) -> f64 where true;
+
+    /// [`l2_squared`] of half-precision numbers: widened to `f32`, which is exact, then the same.
+    fn l2_squared_f16(a: &[f16], b: &[f16]) -> f32 where a.len() == b.len();
+
+    /// [`dot`] of half-precision numbers.
+    fn dot_f16(a: &[f16], b: &[f16]) -> f32 where a.len() == b.len();
+
+    /// [`l1`] of half-precision numbers.
+    fn l1_f16(a: &[f16], b: &[f16]) -> f32 where a.len() == b.len();
+
+    /// [`dot_and_norms`] of half-precision numbers.
+    fn dot_and_norms_f16(a: &[f16], b: &[f16]) -> (f32, f32, f32) where a.len() == b.len();
+
+    /// [`norm_squared`] of half-precision numbers.
+    fn norm_squared_f16(a: &[f16]) -> f64 where true;
+
+    /// `out_i = x_i`, exact.
+    fn widen_f16(x: &[f16], out: &mut [f32]) where x.len() == out.len();
+
+    /// Number of bits in which two bit strings differ.
+    fn hamming(a: &[u8], b: &[u8]) -> u64 where a.len() == b.len();
+
+    /// Numbers of bits that are set in both of two bit strings, and in either: for the Jaccard distance.
+    fn jaccard_counts(a: &[u8], b: &[u8]) -> (u64, u64) where a.len() == b.len();
 
     /// `sum query_i codes_i`: a query against a node's own 8-bit vector. With the code's offset and step,
     /// `<q, lo + step c> = lo sum q_i + step dot_f32_u8(q, c)`.

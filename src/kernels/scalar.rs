@@ -3,7 +3,9 @@
 //! They are also what every CPU without an own set runs. Sums therefore run over `LANES` independent accumulators,
 //! which LLVM maps to vector registers; it may not reorder float additions by itself.
 
+use super::element::widen;
 use super::{Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded};
+use half::f16;
 use std::f32::consts::FRAC_1_SQRT_2;
 
 pub(super) const KERNELS: Kernels = Kernels {
@@ -14,6 +16,14 @@ pub(super) const KERNELS: Kernels = Kernels {
     l1,
     dot_and_norms,
     norm_squared,
+    l2_squared_f16,
+    dot_f16,
+    l1_f16,
+    dot_and_norms_f16,
+    norm_squared_f16,
+    widen_f16,
+    hamming,
+    jaccard_counts,
     dot_f32_u8,
     dot_u8,
     sum_u8,
@@ -34,7 +44,7 @@ const LANES: usize = 16;
 
 /// `sum term(a_i, b_i)`.
 #[inline(always)]
-fn sum<B: Copy>(a: &[f32], b: &[B], term: impl Fn(f32, B) -> f32) -> f32 {
+fn sum<A: Copy, B: Copy>(a: &[A], b: &[B], term: impl Fn(A, B) -> f32) -> f32 {
     let n = a.len().min(b.len());
     let (a_chunks, a_rest) = a[..n].as_chunks::<LANES>();
     let (b_chunks, b_rest) = b[..n].as_chunks::<LANES>();
@@ -70,8 +80,14 @@ pub(super) fn dot_and_norms(a: &[f32], b: &[f32]) -> (f32, f32, f32) {
 }
 
 pub(super) fn norm_squared(a: &[f32]) -> f64 {
+    sum_of_squares(a, f64::from)
+}
+
+/// `sum value(a_i)^2`.
+#[inline(always)]
+fn sum_of_squares<A: Copy>(a: &[A], value: impl Fn(A) -> f64) -> f64 {
     let (chunks, rest) = a.as_chunks::<8>();
-    let square = |x: f32| f64::from(x) * f64::from(x);
+    let square = |x| value(x) * value(x);
     let mut sums = [0.0; 8];
     for chunk in chunks {
         for i in 0..8 {
@@ -79,6 +95,67 @@ pub(super) fn norm_squared(a: &[f32]) -> f64 {
         }
     }
     sums.iter().sum::<f64>() + rest.iter().map(|&x| square(x)).sum::<f64>()
+}
+
+/// A term of a sum of half-precision numbers.
+#[inline(always)]
+fn widened(term: impl Fn(f32, f32) -> f32) -> impl Fn(f16, f16) -> f32 {
+    move |a, b| term(widen(a), widen(b))
+}
+
+pub(super) fn l2_squared_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, widened(|a, b| (a - b) * (a - b)))
+}
+
+pub(super) fn dot_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, widened(|a, b| a * b))
+}
+
+pub(super) fn l1_f16(a: &[f16], b: &[f16]) -> f32 {
+    sum(a, b, widened(|a, b| (a - b).abs()))
+}
+
+pub(super) fn dot_and_norms_f16(a: &[f16], b: &[f16]) -> (f32, f32, f32) {
+    let n = a.len().min(b.len());
+    let (a, b) = (&a[..n], &b[..n]);
+    (dot_f16(a, b), dot_f16(a, a), dot_f16(b, b))
+}
+
+pub(super) fn norm_squared_f16(a: &[f16]) -> f64 {
+    sum_of_squares(a, |x| f64::from(widen(x)))
+}
+
+pub(super) fn widen_f16(x: &[f16], out: &mut [f32]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = widen(*x);
+    }
+}
+
+/// Calls `each` with the words of two bit strings, the last one filled up with zeros.
+#[inline(always)]
+fn for_each_word(a: &[u8], b: &[u8], mut each: impl FnMut(u64, u64)) {
+    let n = a.len().min(b.len());
+    let (a_words, a_rest) = a[..n].as_chunks::<8>();
+    let (b_words, b_rest) = b[..n].as_chunks::<8>();
+    for (&a, &b) in a_words.iter().zip(b_words) {
+        each(u64::from_ne_bytes(a), u64::from_ne_bytes(b));
+    }
+    each(u64::from_ne_bytes(padded(a_rest)), u64::from_ne_bytes(padded(b_rest)));
+}
+
+pub(super) fn hamming(a: &[u8], b: &[u8]) -> u64 {
+    let mut sum = 0;
+    for_each_word(a, b, |a, b| sum += u64::from((a ^ b).count_ones()));
+    sum
+}
+
+pub(super) fn jaccard_counts(a: &[u8], b: &[u8]) -> (u64, u64) {
+    let (mut both, mut either) = (0, 0);
+    for_each_word(a, b, |a, b| {
+        both += u64::from((a & b).count_ones());
+        either += u64::from((a | b).count_ones());
+    });
+    (both, either)
 }
 
 pub(super) fn dot_f32_u8(query: &[f32], codes: &[u8]) -> f32 {

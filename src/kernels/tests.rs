@@ -5,6 +5,7 @@ use super::{
     GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, StoredU8, active, available, pack_planes_i4,
     pack_planes_u8, scalar,
 };
+use half::f16;
 
 /// Every length at which some main loop, remainder or tail begins or ends, and more.
 fn lengths() -> impl Iterator<Item = usize> {
@@ -141,6 +142,95 @@ fn infinities_and_nan_travel_like_in_plain_arithmetic() {
                 }
             }
         }
+    }
+}
+
+fn halves(x: &[f32]) -> Vec<f16> {
+    x.iter().map(|&x| f16::from_f32(x)).collect()
+}
+
+#[test]
+fn every_half_is_widened_to_its_value() {
+    let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
+    let want: Vec<f32> = all.iter().map(|x| x.to_f32_const()).collect();
+    for set in available() {
+        for (at, n) in [(0, all.len()), (1, 15), (3, 16), (5, 17), (7, 40)] {
+            let mut got = vec![7.0; n];
+            set.widen_f16(&all[at..at + n], &mut got);
+            assert_eq!(bit_patterns(&got), bit_patterns(&want[at..at + n]), "{}", set.name());
+        }
+    }
+}
+
+#[test]
+fn sums_of_halves_are_those_of_their_values() {
+    for_all_pairs(|set, a, b, context| {
+        // Halves beyond their range are infinite, which a test of its own covers.
+        let scale = |x: &[f32]| x.iter().map(|x| x.clamp(-6e4, 6e4)).collect::<Vec<_>>();
+        let (a16, b16) = (halves(&scale(a)), halves(&scale(b)));
+        let widened = |x: &[f16]| x.iter().map(|x| x.to_f32()).collect::<Vec<_>>();
+        let (a, b) = (widened(&a16), widened(&b16));
+        let check = |got, term: fn(f64, f64) -> f64, absolute: fn(f64, f64) -> f64| {
+            let sum = |term: fn(f64, f64) -> f64| pairs(&a, &b).map(|(a, b)| term(a, b)).sum::<f64>();
+            assert_f32_sum(got, sum(term), sum(absolute), a.len(), context);
+        };
+        let square = |a: f64, b: f64| (a - b) * (a - b);
+        check(set.l2_squared_f16(&a16, &b16), square, square);
+        check(set.l1_f16(&a16, &b16), |a, b| (a - b).abs(), |a, b| (a - b).abs());
+        check(set.dot_f16(&a16, &b16), |a, b| a * b, |a, b| (a * b).abs());
+        let (ab, aa, bb) = set.dot_and_norms_f16(&a16, &b16);
+        check(ab, |a, b| a * b, |a, b| (a * b).abs());
+        check(aa, |a, _| a * a, |a, _| a * a);
+        check(bb, |_, b| b * b, |_, b| b * b);
+        let norm = pairs(&a, &b).map(|(a, _)| a * a).sum::<f64>();
+        assert!((set.norm_squared_f16(&a16) - norm).abs() <= norm * 1e-12, "{context}");
+    });
+}
+
+#[test]
+fn sums_of_small_integers_as_halves_are_exact() {
+    let mut random = Random(11);
+    for n in lengths() {
+        let a = random.floats(n, |r| (r.next() % 9) as f32 - 4.0);
+        let b = random.floats(n, |r| (r.next() % 9) as f32 - 4.0);
+        let (a16, b16) = (halves(&a), halves(&b));
+        for set in available() {
+            assert_eq!(set.l2_squared_f16(&a16, &b16), scalar::l2_squared(&a, &b), "{} {n}", set.name());
+            assert_eq!(set.dot_f16(&a16, &b16), scalar::dot(&a, &b), "{} {n}", set.name());
+            assert_eq!(set.l1_f16(&a16, &b16), scalar::l1(&a, &b), "{} {n}", set.name());
+            assert_eq!(
+                set.dot_and_norms_f16(&a16, &b16),
+                scalar::dot_and_norms(&a, &b),
+                "{} {n}",
+                set.name()
+            );
+            assert_eq!(set.norm_squared_f16(&a16), scalar::norm_squared(&a), "{} {n}", set.name());
+        }
+    }
+}
+
+#[test]
+fn bits_are_counted_at_every_length_and_alignment() {
+    let mut random = Random(12);
+    let (a, b) = (random.bytes(16_000 + 64), random.bytes(16_000 + 64));
+    let full = vec![255u8; 16_000];
+    let check = |a: &[u8], b: &[u8]| {
+        let count = |f: fn(u8, u8) -> u8| {
+            a.iter().zip(b).map(|(&a, &b)| u64::from(f(a, b).count_ones())).sum::<u64>()
+        };
+        for set in available() {
+            assert_eq!(set.hamming(a, b), count(|a, b| a ^ b), "{}, length {}", set.name(), a.len());
+            let counts = (count(|a, b| a & b), count(|a, b| a | b));
+            assert_eq!(set.jaccard_counts(a, b), counts, "{}, length {}", set.name(), a.len());
+        }
+    };
+    for n in lengths() {
+        check(&a[..n], &b[..n]);
+        check(&full[..n], &vec![0; n]);
+        check(&full[..n], &full[..n]);
+    }
+    for at in 0..64 {
+        check(&a[at..at + 200], &b[63 - at..263 - at]);
     }
 }
 

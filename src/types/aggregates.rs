@@ -1,11 +1,12 @@
-//! `avg(vector)`: its state is a `double precision[]` of the row count followed by one sum per dimension; `{0}` is the
-//! state before the first row, when the number of dimensions is not known yet. (`sum(vector)` is plain addition.)
+//! `avg`: its state is a `double precision[]` of the row count followed by one sum per dimension; `{0}` is the state
+//! before the first row, when the number of dimensions is not known yet. (`sum` is plain addition.)
 
 use super::array::Array;
-use super::varlena::{NewVector, Vector};
-use super::vector::{check_dimensions, check_elements, check_expected};
+use super::checks::{check_dimensions, check_expected, check_finite, raise_overflow};
+use super::dense::convert;
+use super::varlena::{Dense, DenseElement, NewDense};
 use crate::error::raise_message;
-use pgrx::PgSqlErrorCode::{ERRCODE_INTERNAL_ERROR, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE};
+use pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
 use pgrx::{pg_extern, pg_sys};
 
 /// Count and sums of a state; an ERROR naming `function` if the array is no state.
@@ -18,36 +19,43 @@ fn state_parts<'a>(state: &'a Array, function: &str) -> (f64, &'a [f64]) {
 
 fn check_sum(sum: f64) -> f64 {
     if sum.is_infinite() {
-        raise_message(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
+        raise_overflow();
     }
     sum
 }
 
-#[pg_extern(sql = false)]
-fn vector_accum(mut state: Array, vector: Vector<'_>, fcinfo: pg_sys::FunctionCallInfo) -> Array {
-    let (count, sums) = state_parts(&state, "vector_accum");
-    let elements = vector.elements();
+/// The state with one more row.
+pub fn accumulate<E: DenseElement>(
+    mut state: Array,
+    elements: &[E],
+    function: &str,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Array {
+    let (count, sums) = state_parts(&state, function);
+    let values = elements.iter().map(|x| f64::from(x.to_f32()));
     if sums.is_empty() {
-        return Array::from_f64s([count + 1.0].into_iter().chain(elements.iter().map(|&x| f64::from(x))));
+        return Array::from_f64s([count + 1.0].into_iter().chain(values));
     }
     check_expected(sums.len(), elements.len());
     // The state of a running aggregate is ours to change, which saves an allocation and a copy per row.
     if let Some([count, sums @ ..]) = state.as_aggregate_state(fcinfo) {
         *count += 1.0;
-        for (sum, &x) in sums.iter_mut().zip(elements) {
-            *sum = check_sum(*sum + f64::from(x));
+        for (sum, x) in sums.iter_mut().zip(values) {
+            *sum = check_sum(*sum + x);
         }
         return state;
     }
-    let (count, sums) = state_parts(&state, "vector_accum");
-    let added = sums.iter().zip(elements).map(|(sum, &x)| check_sum(sum + f64::from(x)));
+    let (count, sums) = state_parts(&state, function);
+    let added = sums.iter().zip(values).map(|(sum, x)| check_sum(sum + x));
     Array::from_f64s([count + 1.0].into_iter().chain(added))
 }
 
+/// The state of two sets of rows; of every dense type, as states do not depend on it.
 #[pg_extern(sql = false)]
 fn vector_combine(a: Array, b: Array) -> Array {
     let (a_count, a_sums) = state_parts(&a, "vector_combine");
     let (b_count, b_sums) = state_parts(&b, "vector_combine");
+    let check_dimensions = check_dimensions::<Dense<f32>>;
     let count = [a_count + b_count].into_iter();
     match (a_sums, b_sums) {
         ([], []) => Array::from_f64s(count),
@@ -63,14 +71,16 @@ fn vector_combine(a: Array, b: Array) -> Array {
     }
 }
 
-#[pg_extern(sql = false)]
-fn vector_avg(state: Array) -> Option<NewVector> {
-    let (count, sums) = state_parts(&state, "vector_avg");
+/// The average of a state's rows; none of no rows.
+pub fn average<E: DenseElement>(state: &Array, function: &str) -> Option<NewDense<E>> {
+    let (count, sums) = state_parts(state, function);
     if count == 0.0 {
         return None;
     }
-    check_dimensions(sums.len());
-    let mut average = NewVector::from_elements(sums.iter().map(|sum| (sum / count) as f32));
-    check_elements(average.elements_mut());
-    Some(average)
+    check_dimensions::<Dense<E>>(sums.len());
+    Some(NewDense::from_elements(sums.iter().map(|sum| {
+        let element: E = convert((sum / count) as f32);
+        check_finite::<Dense<E>>(element.to_f32());
+        element
+    })))
 }

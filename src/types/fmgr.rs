@@ -5,12 +5,15 @@
 //! are written against the calling convention directly: [`call`] holds nothing that needs dropping, which makes it
 //! legal for a Postgres error to jump over it, and everything that may raise a Rust panic is behind a guarded function.
 
-use super::varlena::{HEADER_SIZE, VectorHeader, raise_damaged_vector, size_from_length_word};
-use super::vector::raise_different_dimensions;
-use crate::kernels;
+use super::varlena::{BitLayout, Dense, Layout, SparseLayout, raise_damaged, size_from_length_word};
+use crate::error::raise_message;
+use crate::kernels::{self, Element, sparse};
 use crate::metric::Metric;
-use pgrx::{pg_guard, pg_sys};
-use std::slice;
+use half::f16;
+use pgrx::PgSqlErrorCode::ERRCODE_DATA_EXCEPTION;
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::pgrx_extern_c_guard;
+use std::ptr::NonNull;
 
 mod unguarded {
     use pgrx::pg_sys;
@@ -21,56 +24,61 @@ mod unguarded {
     }
 }
 
-/// Declares a V1 function of two vectors of the same number of dimensions, which returns `double precision`.
+/// Declares a V1 function of two values with the layout `L` and of the same length, which returns `double precision`. As with
+/// pgrx's functions, `_wrapper` is added to the name in the library.
 macro_rules! distance_function {
-    ($(#[$doc:meta])* $name:ident, $finfo:ident, $distance:expr) => {
+    ($(#[$doc:meta])* $name:ident, $L:ty, $distance:expr) => {
         $(#[$doc])*
         ///
         /// # Safety
-        /// To be called by Postgres's function manager, with two non-null `vector` arguments.
-        #[unsafe(no_mangle)]
+        /// To be called by Postgres's function manager, with two non-null arguments of the type.
+        #[unsafe(export_name = concat!(stringify!($name), "_wrapper"))]
         pub unsafe extern "C-unwind" fn $name(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             // SAFETY: passed on to the caller.
-            unsafe { call(fcinfo, $distance) }
+            unsafe { call::<$L>(fcinfo, $distance) }
         }
 
-        /// Tells the function manager that the function follows the V1 convention.
-        #[unsafe(no_mangle)]
-        #[doc(hidden)]
-        pub extern "C" fn $finfo() -> &'static pg_sys::Pg_finfo_record {
-            const V1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-            &V1
-        }
+        const _: () = {
+            /// Tells the function manager that the function follows the V1 convention.
+            #[unsafe(export_name = concat!("pg_finfo_", stringify!($name), "_wrapper"))]
+            extern "C" fn finfo() -> &'static pg_sys::Pg_finfo_record {
+                const V1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+                &V1
+            }
+        };
     };
 }
 
-/// Evaluates `distance` on the two vectors of a call. A de-toasted copy is left to the caller's memory context, which the
+/// Evaluates `distance` on the two values of a call. A de-toasted copy is left to the caller's memory context, which the
 /// executor empties with every row.
 ///
 /// # Safety
 /// As for the functions that [`distance_function`] declares. `distance` neither panics nor calls Postgres.
 #[inline(always)]
-unsafe fn call(fcinfo: pg_sys::FunctionCallInfo, distance: impl Fn(&[f32], &[f32]) -> f64) -> pg_sys::Datum {
+unsafe fn call<L: Layout>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    distance: impl for<'a> Fn(L::View<'a>, L::View<'a>) -> f64,
+) -> pg_sys::Datum {
     // SAFETY: the caller passes two non-null arguments, which stay valid during the call.
     unsafe {
         let arguments = (*fcinfo).args.as_slice(2);
-        let a = elements(arguments[0].value);
-        let b = elements(arguments[1].value);
-        if a.len() != b.len() {
-            raise_mismatch(a.len(), b.len());
+        let a = view::<L>(arguments[0].value);
+        let b = view::<L>(arguments[1].value);
+        if L::length(a) != L::length(b) {
+            raise_mismatch::<L>(L::length(a), L::length(b));
         }
         pg_sys::Datum::from(distance(a, b).to_bits())
     }
 }
 
-/// The elements of a `vector` datum, de-toasted where it must be.
+/// What a datum holds, de-toasted where it must be.
 ///
 /// # Safety
-/// `datum` is a non-null `vector` that outlives the result.
+/// `datum` is a non-null datum with the layout `L` that outlives the result.
 #[inline(always)]
-unsafe fn elements<'a>(datum: pg_sys::Datum) -> &'a [f32] {
+unsafe fn view<'a, L: Layout>(datum: pg_sys::Datum) -> L::View<'a> {
     let mut start = datum.cast_mut_ptr::<pg_sys::varlena>();
-    // SAFETY: a non-null varlena datum; the size is compared with the number of dimensions before elements are read.
+    // SAFETY: a non-null varlena datum, four-byte aligned; its size is compared with its header before more is read.
     unsafe {
         let is_inline = pgrx::varatt_is_4b_u(start);
         if !is_inline {
@@ -80,12 +88,11 @@ unsafe fn elements<'a>(datum: pg_sys::Datum) -> &'a [f32] {
         if is_inline {
             prefetch_before(start.cast(), size);
         }
-        let header = start.cast::<VectorHeader>();
-        let dimensions = if size < HEADER_SIZE { 0 } else { usize::from((*header).dimensions) };
-        if dimensions == 0 || size != HEADER_SIZE + 4 * dimensions {
-            raise_damaged(size, dimensions);
+        let start = NonNull::new_unchecked(start.cast());
+        if !L::is_whole(start, size) {
+            raise_not_whole::<L>(start, size);
         }
-        slice::from_raw_parts(header.add(1).cast(), dimensions)
+        L::view(start)
     }
 }
 
@@ -98,70 +105,128 @@ fn prefetch_before(start: *const u8, size: usize) {
 
 #[cold]
 #[inline(never)]
-#[pg_guard]
-unsafe extern "C-unwind" fn raise_mismatch(a: usize, b: usize) {
-    raise_different_dimensions(a, b);
+fn raise_mismatch<L: Layout>(a: usize, b: usize) -> ! {
+    // SAFETY: nothing between here and Postgres needs dropping.
+    unsafe { pgrx_extern_c_guard(|| raise_message(ERRCODE_DATA_EXCEPTION, L::different_lengths(a, b))) }
 }
 
+/// # Safety
+/// As for [`Layout::is_whole`].
 #[cold]
 #[inline(never)]
-#[pg_guard]
-unsafe extern "C-unwind" fn raise_damaged(size: usize, dimensions: usize) {
-    raise_damaged_vector(size, dimensions);
+unsafe fn raise_not_whole<L: Layout>(start: NonNull<u8>, size: usize) -> ! {
+    // SAFETY: passed on to the caller; nothing between here and Postgres needs dropping.
+    unsafe { pgrx_extern_c_guard(|| raise_damaged::<L>(start, size)) }
+}
+
+/// Declares the distance functions of a dense type.
+macro_rules! dense_distances {
+    (
+        $Element:ty;
+        $l2:ident, $l2_squared:ident, $inner_product:ident, $negative_inner_product:ident, $cosine:ident, $l1:ident, $spherical:ident
+    ) => {
+        distance_function!(
+            /// Euclidean distance.
+            $l2, Dense<$Element>, |a, b| Metric::L2.distance(a, b)
+        );
+        distance_function!(
+            /// The square of the Euclidean distance.
+            $l2_squared, Dense<$Element>, |a, b| f64::from(<$Element>::l2_squared(a, b))
+        );
+        distance_function!(
+            /// Inner product.
+            $inner_product, Dense<$Element>, |a, b| f64::from(<$Element>::dot(a, b))
+        );
+        distance_function!(
+            /// Negative inner product: the smaller, the nearer.
+            $negative_inner_product, Dense<$Element>, |a, b| Metric::InnerProduct.distance(a, b)
+        );
+        distance_function!(
+            /// One minus the cosine of the angle; NaN if a vector is zero.
+            $cosine, Dense<$Element>, |a, b| Metric::Cosine.distance(a, b)
+        );
+        distance_function!(
+            /// Taxicab distance.
+            $l1, Dense<$Element>, |a, b| Metric::L1.distance(a, b)
+        );
+        distance_function!(
+            /// The angle between two unit vectors as a fraction of a half turn.
+            $spherical,
+            Dense<$Element>,
+            |a, b| f64::from(<$Element>::dot(a, b)).clamp(-1.0, 1.0).acos() / std::f64::consts::PI
+        );
+    };
+}
+
+dense_distances! {
+    f32;
+    l2_distance, vector_l2_squared_distance, inner_product, vector_negative_inner_product, cosine_distance, l1_distance,
+    vector_spherical_distance
+}
+
+dense_distances! {
+    f16;
+    halfvec_l2_distance, halfvec_l2_squared_distance, halfvec_inner_product, halfvec_negative_inner_product,
+    halfvec_cosine_distance, halfvec_l1_distance, halfvec_spherical_distance
 }
 
 distance_function!(
     /// Euclidean distance.
-    l2_distance_wrapper,
-    pg_finfo_l2_distance_wrapper,
-    |a, b| f64::from(kernels::l2_squared(a, b)).sqrt()
+    sparsevec_l2_distance,
+    SparseLayout,
+    |a, b| Metric::L2.sparse_distance(a.elements, b.elements)
 );
 
 distance_function!(
     /// The square of the Euclidean distance.
-    vector_l2_squared_distance_wrapper,
-    pg_finfo_vector_l2_squared_distance_wrapper,
-    |a, b| f64::from(kernels::l2_squared(a, b))
+    sparsevec_l2_squared_distance,
+    SparseLayout,
+    |a, b| f64::from(sparse::l2_squared(a.elements, b.elements))
 );
 
 distance_function!(
     /// Inner product.
-    inner_product_wrapper,
-    pg_finfo_inner_product_wrapper,
-    |a, b| f64::from(kernels::dot(a, b))
+    sparsevec_inner_product,
+    SparseLayout,
+    |a, b| f64::from(sparse::dot(a.elements, b.elements))
 );
 
 distance_function!(
     /// Negative inner product: the smaller, the nearer.
-    vector_negative_inner_product_wrapper,
-    pg_finfo_vector_negative_inner_product_wrapper,
-    |a, b| -f64::from(kernels::dot(a, b))
+    sparsevec_negative_inner_product,
+    SparseLayout,
+    |a, b| Metric::InnerProduct.sparse_distance(a.elements, b.elements)
 );
 
 distance_function!(
     /// One minus the cosine of the angle; NaN if a vector is zero.
-    cosine_distance_wrapper,
-    pg_finfo_cosine_distance_wrapper,
-    |a, b| {
-        let (dot, a_squared, b_squared) = kernels::dot_and_norms(a, b);
-        let similarity = f64::from(dot) / (f64::from(a_squared) * f64::from(b_squared)).sqrt();
-        // Rounding may push the quotient out of its range.
-        1.0 - similarity.clamp(-1.0, 1.0)
-    }
+    sparsevec_cosine_distance,
+    SparseLayout,
+    |a, b| Metric::Cosine.sparse_distance(a.elements, b.elements)
 );
 
 distance_function!(
     /// Taxicab distance.
-    l1_distance_wrapper,
-    pg_finfo_l1_distance_wrapper,
-    |a, b| f64::from(kernels::l1(a, b))
+    sparsevec_l1_distance,
+    SparseLayout,
+    |a, b| Metric::L1.sparse_distance(a.elements, b.elements)
 );
 
 distance_function!(
-    /// The angle between two unit vectors as a fraction of a half turn.
-    vector_spherical_distance_wrapper,
-    pg_finfo_vector_spherical_distance_wrapper,
-    |a, b| f64::from(kernels::dot(a, b)).clamp(-1.0, 1.0).acos() / std::f64::consts::PI
+    /// Number of bits in which two bit strings differ.
+    hamming_distance,
+    BitLayout,
+    |(_, a), (_, b)| kernels::hamming(a, b) as f64
+);
+
+distance_function!(
+    /// One minus the share of the bits set in both among those set in either; 1 if none is set in both.
+    jaccard_distance,
+    BitLayout,
+    |(_, a), (_, b)| match kernels::jaccard_counts(a, b) {
+        (0, _) => 1.0,
+        (both, either) => 1.0 - both as f64 / either as f64,
+    }
 );
 
 /// The metric of an operator class whose first support function is at `address`, and which has a second one if it
@@ -170,11 +235,11 @@ pub fn metric_of_support(address: usize, normalises: bool) -> Option<Metric> {
     let is = |function: unsafe extern "C-unwind" fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum| {
         address == function as usize
     };
-    if is(vector_l2_squared_distance_wrapper) {
+    if is(vector_l2_squared_distance) {
         Some(Metric::L2)
-    } else if is(vector_negative_inner_product_wrapper) {
+    } else if is(vector_negative_inner_product) {
         Some(if normalises { Metric::Cosine } else { Metric::InnerProduct })
-    } else if is(l1_distance_wrapper) {
+    } else if is(l1_distance) {
         Some(Metric::L1)
     } else {
         None

@@ -15,9 +15,13 @@ TABLES = """
         typed vector(3) NOT NULL DEFAULT '[1, 2, 3]' CHECK (typed <-> '[0,0,0]' < 1e30),
         many vector(2)[] DEFAULT ARRAY['[1,2]'::vector],
         direction unit,
+        half halfvec(2) DEFAULT '[0.1,2]' CHECK (half <-> '[0,0]' < 1e4),
+        sparse sparsevec(5) DEFAULT '{{2:0.1}}/5',
+        bits bit(3) DEFAULT B'101' CHECK (bits <~> B'111' < 3),
         norm double precision GENERATED ALWAYS AS (vector_norm(typed)) STORED
     );
     CREATE INDEX items_typed ON items (typed);
+    CREATE INDEX items_half ON items (half, sparse);
     CREATE UNIQUE INDEX items_sub ON items ((subvector(plain, 1, 1)), id) WHERE plain > '[0]';
     CREATE TABLE ranges (v vector(1)) PARTITION BY RANGE (v);
     CREATE TABLE low PARTITION OF ranges FOR VALUES FROM (MINVALUE) TO ('[0]');
@@ -76,6 +80,8 @@ def test_a_dump_holds_the_extension_and_types_with_modifiers_but_no_member(new_d
     assert "WITH SCHEMA extensions;" in script
     assert "typed extensions.vector(3) DEFAULT '[1,2,3]'::extensions.vector NOT NULL" in script
     assert "many extensions.vector(2)[]" in script
+    assert "half extensions.halfvec(2) DEFAULT '[0.099975586,2]'::extensions.halfvec" in script
+    assert "sparse extensions.sparsevec(5) DEFAULT '{2:0.1}/5'::extensions.sparsevec" in script
     assert "OPERATOR(extensions.<=>)" in script
     for member in ("FUNCTION", "OPERATOR", "TYPE", "CAST", "AGGREGATE"):
         assert f"CREATE {member}" not in script

@@ -1,67 +1,41 @@
-//! Text form of the dense types: `[1,2,3]`. Pure: knows neither Postgres nor the type it reads for.
+//! Text forms: `[1,2,3]` of the dense types, `{1:2,3:4}/5` of `sparsevec`. Pure: knows neither Postgres nor the types it
+//! reads for.
 //!
 //! Numbers follow C's `strtof` in the C locale, because that is what clients were promised: an optional sign, decimal or
 //! hexadecimal digits, an optional exponent, or the words `inf`, `infinity`, `nan`, `nan(...)` in any case. The longest
-//! valid prefix counts; what follows must be white space, a comma or the closing bracket.
+//! valid prefix counts; what follows must be white space or punctuation.
+
+mod dense;
+mod sparse;
+
+pub use dense::parse_dense;
+pub use sparse::{ParsedSparse, parse_sparse};
 
 /// Why a literal is not a vector.
 #[derive(Debug, PartialEq)]
 pub enum ParseError<'a> {
-    /// The first character that is not white space is not `[`.
-    NoOpeningBracket,
+    /// The first character that is not white space is not the opening bracket, which is this one.
+    NoOpeningBracket(char),
     /// Anything the grammar does not allow between the brackets.
     Syntax,
-    /// Something other than white space follows the closing bracket.
+    /// Something other than white space follows the closing bracket of a dense vector.
     TrailingJunk,
+    /// No slash and dimensions follow the elements of a sparse vector.
+    NoDimensions,
+    /// Something other than white space follows the dimensions of a sparse vector.
+    JunkAfterDimensions,
     /// `[]`.
     Empty,
-    /// More elements than the caller allows.
+    /// More elements of a dense vector than the caller allows.
     TooMany,
-    /// A finite number beyond the range of `f32`, as written.
+    /// More elements of a sparse vector than the caller allows.
+    TooManyElements,
+    /// A finite number beyond the range of the elements, as written.
     OutOfRange(&'a [u8]),
     /// An element is not a number.
     NotANumber,
     /// An element is infinite.
     Infinite,
-}
-
-/// Reads `[number, number, ...]` with at most `max_elements` elements.
-///
-/// The first problem from the left is the one reported.
-pub fn parse_dense(literal: &[u8], max_elements: usize) -> Result<Vec<f32>, ParseError<'_>> {
-    let mut rest = skip_space(literal);
-    rest = rest.strip_prefix(b"[").ok_or(ParseError::NoOpeningBracket)?;
-    rest = skip_space(rest);
-    if rest.first() == Some(&b']') {
-        return Err(ParseError::Empty);
-    }
-
-    let mut elements = Vec::new();
-    loop {
-        if elements.len() == max_elements {
-            return Err(ParseError::TooMany);
-        }
-        rest = skip_space(rest);
-        let (value, length) = scan_number(rest).ok_or(ParseError::Syntax)?;
-        match value {
-            Number::Finite(x) if x.is_infinite() => return Err(ParseError::OutOfRange(&rest[..length])),
-            Number::Finite(x) => elements.push(x),
-            Number::Infinity => return Err(ParseError::Infinite),
-            Number::Nan => return Err(ParseError::NotANumber),
-        }
-        rest = skip_space(&rest[length..]);
-        match rest.split_first() {
-            Some((b',', tail)) => rest = tail,
-            Some((b']', tail)) => {
-                return if skip_space(tail).is_empty() {
-                    Ok(elements)
-                } else {
-                    Err(ParseError::TrailingJunk)
-                };
-            }
-            _ => return Err(ParseError::Syntax),
-        }
-    }
 }
 
 /// What `strtof` would have returned.
@@ -123,7 +97,7 @@ fn scan_decimal(text: &[u8]) -> Option<(Number, usize)> {
         return None;
     }
     if matches!(text.get(length), Some(b'e' | b'E')) {
-        length += exponent_length(&text[length + 1..]).map_or(0, |digits| 1 + digits);
+        length += integer_length(&text[length + 1..]).map_or(0, |digits| 1 + digits);
     }
     // Rust rounds decimal text correctly, as glibc does, and reads everything this grammar lets through.
     let value = std::str::from_utf8(&text[..length]).ok()?.parse().ok()?;
@@ -163,7 +137,7 @@ fn scan_hexadecimal(text: &[u8]) -> Option<(Number, usize)> {
         return None;
     }
     if matches!(text.get(length), Some(b'p' | b'P'))
-        && let Some(exponent_length) = exponent_length(&text[length + 1..])
+        && let Some(exponent_length) = integer_length(&text[length + 1..])
     {
         let written = &text[length + 1..length + 1 + exponent_length];
         exponent = exponent.saturating_add(saturating_integer(written));
@@ -204,7 +178,7 @@ fn scale_to_f32(mantissa: u64, exponent: i64, inexact: bool) -> f32 {
 }
 
 /// Length of an optionally signed run of digits, or `None` without a digit.
-fn exponent_length(text: &[u8]) -> Option<usize> {
+fn integer_length(text: &[u8]) -> Option<usize> {
     let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
     let digits = count(&text[sign..], |c| c.is_ascii_digit());
     (digits > 0).then_some(sign + digits)
@@ -351,46 +325,5 @@ mod tests {
                     if x == 0.0 { 0 } else { (f64::from(x.abs()).to_bits() & ((1 << 52) - 1)) | 1 << 52 }));
             }
         }
-
-        #[test]
-        fn any_bytes_give_a_value_or_an_error(literal in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _ = parse_dense(&literal, 16);
-        }
-
-        #[test]
-        fn printed_vectors_are_read_back(elements in prop::collection::vec(-1e30f32..1e30, 1..20)) {
-            let literal = format!("{elements:?}");
-            prop_assert_eq!(parse_dense(literal.as_bytes(), 20), Ok(elements));
-        }
-    }
-
-    #[test]
-    fn the_first_problem_from_the_left_is_reported() {
-        let cases: [(&str, ParseError); 16] = [
-            ("", ParseError::NoOpeningBracket),
-            ("1,2", ParseError::NoOpeningBracket),
-            ("[]", ParseError::Empty),
-            (" [ ] x", ParseError::Empty),
-            ("[", ParseError::Syntax),
-            ("[1", ParseError::Syntax),
-            ("[1,", ParseError::Syntax),
-            ("[1,]", ParseError::Syntax),
-            ("[1,,2]", ParseError::Syntax),
-            ("[a]", ParseError::Syntax),
-            ("[1 2]", ParseError::Syntax),
-            ("[1]]", ParseError::TrailingJunk),
-            ("[1,2,3,4", ParseError::TooMany),
-            ("[ 4e38, nan]", ParseError::OutOfRange(b"4e38")),
-            ("[nan(", ParseError::NotANumber),
-            ("[-Infinity", ParseError::Infinite),
-        ];
-        for (literal, error) in cases {
-            assert_eq!(parse_dense(literal.as_bytes(), 3), Err(error), "{literal:?}");
-        }
-    }
-
-    #[test]
-    fn white_space_may_stand_around_brackets_numbers_and_commas() {
-        assert_eq!(parse_dense(b" \t\n\r\x0b\x0c[ 1 ,\t2 ]\n", 3), Ok(vec![1.0, 2.0]));
     }
 }
