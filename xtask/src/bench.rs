@@ -14,7 +14,7 @@ use crate::python;
 use crate::server_user::ServerUser;
 use crate::testing;
 use crate::workspace;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -75,6 +75,9 @@ impl Profile {
     }
 }
 
+/// Data sets that have names.
+const NAMED: [&str; 2] = ["demo", "fashion-mnist"];
+
 /// Measures and draws.
 pub fn run(options: &Options) -> Result<()> {
     let needs = Needs {
@@ -96,6 +99,12 @@ pub fn run(options: &Options) -> Result<()> {
         Some(pg_config) => packages::ensure(Some(pg_config), needs)?,
         None => packages::ensure(Some(&debian::pg_config(&state)?), needs)?,
     };
+    if source.major < 15 {
+        bail!(
+            "{} does not tell what a session has read in time; the benchmark needs 15 or newer",
+            source.version
+        );
+    }
     let postgres = prepare(&source, &state)?;
     println!("Measuring on {}", postgres.version);
     let cluster = plan(&postgres)?.start(&postgres)?;
@@ -127,16 +136,17 @@ impl Options {
         let mut command = Command::new(python);
         process::with_neutral_environment(&mut command);
         command.args(["-m", "ann", "--profile", self.profile.name()]);
-        for (flag, values) in
-            [("--dataset", &self.dataset), ("--data", &self.data), ("--engine", &self.engine)]
-        {
-            values.iter().for_each(|value| _ = command.arg(flag).arg(absolute_if_there(value)));
+        for (flag, values) in [("--dataset", &self.dataset), ("--data", &self.data)] {
+            values.iter().for_each(|value| _ = command.arg(flag).arg(absolute(value)));
         }
+        self.engine.iter().for_each(|engine| _ = command.arg("--engine").arg(engine));
         command.arg("--out").arg(out).arg("--cache").arg(state.join("bench/cache"));
         if self.publish {
             command.arg("--readme").arg(workspace::root().join("README.md"));
         }
-        let commit = process::output(Command::new("git").args(["describe", "--always", "--dirty"]));
+        let mut describe = Command::new("git");
+        describe.args(["describe", "--always", "--dirty"]).current_dir(workspace::root());
+        let commit = process::output(&mut describe);
         command.env("QUARTZDB_BENCH_COMMIT", commit.unwrap_or_default().trim());
         // Nothing is written into the checkout.
         command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(workspace::root().join("benches"));
@@ -150,10 +160,11 @@ fn harness() -> PathBuf {
     workspace::root().join("benches/ann")
 }
 
-/// The harness runs in another directory, where a relative path would lead elsewhere.
-fn absolute_if_there(value: &str) -> PathBuf {
-    let path = Path::new(value);
-    if path.exists() { fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() }
+/// A data set's name as it is, a path made absolute: the harness runs in another directory.
+fn absolute(value: &str) -> PathBuf {
+    let is_name = NAMED.contains(&value) || value.starts_with("synthetic:");
+    let path = if is_name { None } else { fs::canonicalize(value).ok() };
+    path.unwrap_or_else(|| value.into())
 }
 
 /// The release build beside whatever else is installed, in a private copy.
