@@ -15,8 +15,6 @@ COLOURS = {
     "vectorchord": "#15803d",
     "hnswlib": "#6b7280",
     "faiss": "#a8a29e",
-    "exact": "#7b2d8b",
-    "pgvector-exact": "#2b6cb0",
 }
 LIBRARIES = ("hnswlib", "faiss")
 #: Beyond this, a thousand queries tell no difference.
@@ -48,7 +46,7 @@ def recall_against_rate(records, titles, path, name):
         by_setting = {}
         for record in got:
             by_setting.setdefault(record["setting"], []).append(record)
-        if not by_setting or "exact" in engine:
+        if not by_setting:
             continue
         points = sorted(
             (min(of[0]["recall_10"], NEAREST_TO_ONE), *spread([r["qps"] for r in of])) for of in by_setting.values()

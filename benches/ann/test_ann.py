@@ -159,6 +159,17 @@ def test_tables_say_who_is_ahead_and_by_how_much():
     assert "recall@10 at ef_search 40: 0.9900 against 0.9500" in ahead
 
 
+def test_a_spread_around_one_puts_nobody_ahead():
+    records = [record("build", engine, seconds=s, round=r) for r, s in enumerate((1.0, 2.0, 3.0)) for engine in ("quartzdb", "pgvector")]
+    records += [record("build", "quartzdb", seconds=9.0, round=3), record("build", "pgvector", seconds=1.0, round=3)]
+    assert report.peers_ahead(records) == ""
+
+
+def test_looking_at_all_rows_is_compared_by_whose_operators_do_it():
+    records = [record("query", "exact", p50=0.001, recall_10=1.0, qps=1.0), record("query", "pgvector-exact", p50=0.002, recall_10=1.0, qps=1.0)]
+    assert "| without an index: p50 (ms) | 1 | 2 | 2 |" in report.table(records)
+
+
 def test_the_readme_keeps_what_stands_outside_the_marks(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
