@@ -52,9 +52,14 @@ def race(told):
             say(f"{engine.name} is not installed on this server: left out")
     records = measure.Records(told.out / f"benchmarks-{told.profile}.jsonl")
     records.write(
-        "run", profile=told.profile, server=observer.value("SHOW server_version"), commit=os.environ.get("QUARTZDB_BENCH_COMMIT"),
-        date=time.strftime("%Y-%m-%d"), shared_buffers=observer.value("SHOW shared_buffers"), **server.machine(),
-    )  # fmt: skip
+        "run",
+        profile=told.profile,
+        server=observer.value("SHOW server_version"),
+        commit=os.environ.get("QUARTZDB_BENCH_COMMIT"),
+        date=time.strftime("%Y-%m-%d"),
+        shared_buffers=observer.value("SHOW shared_buffers"),
+        **server.machine(),
+    )
     for spec in (told.dataset or list(profile.datasets)) + told.data:
         dataset = datasets.load(spec)
         say(f"{dataset.name}: {dataset.rows:,} x {dataset.dimensions}, {dataset.metric}")

@@ -236,7 +236,4 @@ class Faiss(Library):
         return ids[ids >= 0]
 
 
-ALL = {
-    engine.name: engine
-    for engine in (QuartzDB, Pgvector, Pgvectorscale, VectorChord, Exact, PgvectorExact, Hnswlib, Faiss)
-}
+ALL = {engine.name: engine for engine in (QuartzDB, Pgvector, Pgvectorscale, VectorChord, Exact, PgvectorExact, Hnswlib, Faiss)}

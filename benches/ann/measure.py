@@ -1,17 +1,15 @@
 """The measures, one after the other. Engines take turns block by block, so that a machine's moods meet them all alike."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
 
 from . import clients, datasets, figures, server
-from .engines import OPERATORS
-from .server import Connection, Control, Effort, counters, encode, ids_of, int4
+from .contestants import WANTED, InMemory, InServer
+from .server import Connection, Control, counters, encode, int4
 
-#: Rows wanted by a query, where nothing else is said.
-WANTED = 10
 #: The width at which figures are compared that are not compared at equal recall.
 WIDTH = 100
 
@@ -33,26 +31,47 @@ class Profile:
     churn: bool = True
     size_dimensions: tuple[int, ...] = ()
     size_rows: int = 2000
-    engines: tuple[str, ...] = field(default=())
+    engines: tuple[str, ...] = ()
 
 
 PROFILES = {
     "quick": Profile(
-        datasets=("demo",), queries=300, client_seconds=1.0, client_widths=(40, 100), inserts=200, size_dimensions=(768, 1536),
+        datasets=("demo",),
+        queries=300,
+        client_seconds=1.0,
+        client_widths=(40, 100),
+        inserts=200,
+        size_dimensions=(768, 1536),
         size_rows=500,
     ),
     "standard": Profile(
-        datasets=("fashion-mnist", "demo"), builds=3, rounds=5, exact_queries=40, client_seconds=3.0, client_rounds=3,
-        client_widths=(40, 100, 200), inserts=2000, size_dimensions=(768, 1536), size_rows=4000,
+        datasets=("fashion-mnist", "demo"),
+        builds=3,
+        rounds=5,
+        exact_queries=40,
+        client_seconds=3.0,
+        client_rounds=3,
+        client_widths=(40, 100, 200),
+        inserts=2000,
+        size_dimensions=(768, 1536),
+        size_rows=4000,
     ),
     "scale": Profile(
         datasets=(
-            "synthetic:10000x128", "synthetic:30000x128", "synthetic:100000x128", "synthetic:300000x128",
-            "synthetic:1000000x128", "synthetic:10000x768", "synthetic:50000x768", "synthetic:200000x768",
+            "synthetic:10000x128",
+            "synthetic:30000x128",
+            "synthetic:100000x128",
+            "synthetic:300000x128",
+            "synthetic:1000000x128",
+            "synthetic:10000x768",
+            "synthetic:50000x768",
+            "synthetic:200000x768",
         ),
-        exact_queries=10, churn=False, engines=("quartzdb", "pgvector", "pgvectorscale", "vectorchord"),
+        exact_queries=10,
+        churn=False,
+        engines=("quartzdb", "pgvector", "pgvectorscale", "vectorchord"),
     ),
-}  # fmt: skip
+}
 
 
 class Records:
@@ -69,174 +88,13 @@ class Records:
         self.file.flush()
 
 
-@dataclass
-class Block:
-    """What a block of queries brought."""
-
-    times: np.ndarray
-    found: np.ndarray
-    cpu_seconds: float | None = None
-    spent: server.Counters | None = None
-
-
-class InServer:
-    """An engine with a data set in its database."""
-
-    def __init__(self, engine, dataset, observer):
-        self.engine, self.dataset, self.observer = engine, dataset, observer
-        self.name = engine.name
-        self.operator = OPERATORS[dataset.metric]
-        # What is measured, what watches, what builds.
-        self.connection = self.inside = self.maker = None
-
-    def create(self):
-        self.observer.run(f"DROP DATABASE IF EXISTS {self.engine.database} WITH (FORCE)")
-        self.observer.run(f"CREATE DATABASE {self.engine.database} TEMPLATE template0")
-        # Counters are those of one database, so someone there has to read them.
-        self.inside = Connection(self.engine.database)
-        for extension in self.engine.extensions:
-            self.inside.run(f"CREATE EXTENSION {extension}")
-        self.inside.run(f"CREATE TABLE items (id int, v vector({self.dataset.dimensions}))")
-        self.inside.copy_rows("items", 0, self.dataset.base)
-        self.inside.run("VACUUM ANALYZE items", "CHECKPOINT")
-        return {"version": self.engine.version(self.inside)}
-
-    def build(self):
-        """Builds the index (anew), and returns what that took."""
-        if not self.engine.has_index:
-            return None
-        self.inside.run("DROP INDEX IF EXISTS items_v")
-        with self.making() as effort:
-            self.maker.run(self.engine.index(self.dataset))
-        return {
-            **self.cost(effort),
-            "index_bytes": int(self.inside.value("SELECT pg_relation_size('items_v')")),
-            "notices": self.maker.notices,
-        }
-
-    def making(self):
-        """The effort of a session with memory for a whole index."""
-        if self.maker:
-            self.maker.close()
-        self.maker = Connection(self.engine.database)
-        rows, dimensions = self.dataset.rows, self.dataset.dimensions
-        megabytes = 64 + rows * (4 * dimensions + 1500) * 5 // 4 // 2**20
-        self.maker.run(f"SET maintenance_work_mem = '{megabytes}MB'")
-        return Effort(self.maker, self.inside)
-
-    @staticmethod
-    def cost(effort):
-        return {
-            "seconds": effort.seconds,
-            "cpu_seconds": effort.cpu_seconds,
-            "wal_bytes": effort.spent.wal,
-            "memory_bytes": effort.memory_bytes,
-        }
-
-    def query(self, limit):
-        return f"SELECT id FROM items ORDER BY v {self.operator} $1 LIMIT {limit}"
-
-    @property
-    def session(self):
-        return (*self.engine.session, "SET plan_cache_mode = force_generic_plan")
-
-    def connect(self):
-        """A fresh session, as every measure gets."""
-        if self.connection:
-            self.connection.close()
-        self.connection = Connection(self.engine.database)
-        self.connection.run(*self.session)
-        for limit in (WANTED, datasets.TRUTH):
-            self.connection.prepare(f"nearest {limit}", self.query(limit))
-        self.connection.prepare("insert", "INSERT INTO items (id, v) VALUES ($1, $2)")
-
-    def warm(self):
-        """All pages in shared buffers, and the plan that is measured is the right one."""
-        try:
-            self.inside.run("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
-            self.inside.run("SELECT pg_prewarm(oid) FROM pg_class WHERE relname IN ('items', 'items_v')")
-            self.inside.run("SELECT pg_prewarm(reltoastrelid) FROM pg_class WHERE relname = 'items' AND reltoastrelid <> 0")
-        except server.ServerError:
-            pass
-        null = "array_fill(0.5::real, ARRAY[%d])::vector" % self.dataset.dimensions
-        plan = self.connection.run(f"EXPLAIN {self.query(WANTED).replace('$1', null)}")
-        if self.engine.has_index != any("items_v" in line for line, in plan):
-            raise server.ServerError(f"{self.name} would not answer as it should:\n" + "\n".join(line for line, in plan))
-        self.ask(self.engine.settings(self.dataset.rows)[-1], self.dataset.queries[:20])
-
-    def can_evict(self):
-        """Whether pages can be thrown out of shared buffers without a restart."""
-        try:
-            self.inside.run("CREATE EXTENSION IF NOT EXISTS pg_buffercache")
-        except server.ServerError:
-            return False
-        return self.inside.value("SELECT to_regproc('pg_buffercache_evict_relation') IS NOT NULL") == "t"
-
-    def evict(self):
-        self.inside.run(
-            "SELECT pg_buffercache_evict_relation(oid) FROM pg_class WHERE relname IN ('items', 'items_v')",
-            """SELECT pg_buffercache_evict_relation(c) FROM pg_class t, LATERAL (
-                   SELECT t.reltoastrelid::regclass UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = t.reltoastrelid) AS x(c)
-               WHERE t.relname = 'items' AND t.reltoastrelid <> 0""",
-        )
-
-    def ask(self, setting, queries, limit=WANTED):
-        self.connection.run(*setting.statements)
-        parameters = [[vector] for vector in encode(queries)]
-        before = counters(self.connection, self.inside)
-        cpu = server.cpu_seconds(self.connection.pid)
-        times, results = self.connection.timed(f"nearest {limit}", parameters)
-        cpu = server.cpu_seconds(self.connection.pid) - cpu
-        spent = counters(self.connection, self.inside) - before
-        return Block(times, ids_of(results, limit), cpu, spent)
-
-    def close(self):
-        """Ends all sessions: the database is to be dropped, or the server restarted."""
-        for connection in (self.connection, self.inside, self.maker):
-            if connection:
-                connection.close()
-        self.connection = self.inside = self.maker = None
-
-    def drop(self):
-        self.close()
-        self.observer.run(f"DROP DATABASE IF EXISTS {self.engine.database} WITH (FORCE)")
-
-
-class InMemory:
-    """A library with a data set."""
-
-    def __init__(self, engine, dataset):
-        self.engine, self.dataset, self.name = engine, dataset, engine.name
-
-    def create(self):
-        return {"version": self.engine.version()}
-
-    def build(self):
-        seconds, cpu_seconds, memory_bytes = self.engine.build(self.dataset)
-        return {"seconds": seconds, "cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes}
-
-    def connect(self):
-        pass
-
-    def warm(self):
-        self.ask(self.engine.settings(self.dataset.rows)[-1], self.dataset.queries[:20])
-
-    def ask(self, setting, queries, limit=WANTED):
-        return Block(*self.engine.search(queries, limit, setting))
-
-    def drop(self):
-        self.engine.index = None
-
-
 class Race:
     """All measures of one data set."""
 
     def __init__(self, dataset, engines, profile, records, observer, cache, say, client_count):
         self.dataset, self.profile, self.records = dataset, profile, records
         self.observer, self.cache, self.say, self.client_count = observer, cache, say, client_count
-        self.all = [
-            InServer(engine, dataset, observer) if engine.in_server else InMemory(engine, dataset) for engine in engines
-        ]
+        self.all = [InServer(engine, dataset, observer) if engine.in_server else InMemory(engine, dataset) for engine in engines]
         self.servers = [one for one in self.all if one.engine.in_server]
         self.indexed = [one for one in self.servers if one.engine.has_index]
 
@@ -341,8 +199,14 @@ class Race:
                 recall = figures.recall(
                     self.truth.distances_of(self.dataset.base, block.found), self.truth.bounds(datasets.TRUTH)[: len(block.found)]
                 )
-                self.write("query 100", one, setting=setting.label, width=setting.width, recall_100=recall,
-                           p50=figures.quantile(block.times, 0.5))  # fmt: skip
+                self.write(
+                    "query 100",
+                    one,
+                    setting=setting.label,
+                    width=setting.width,
+                    recall_100=recall,
+                    p50=figures.quantile(block.times, 0.5),
+                )
 
     def many_clients(self):
         """Throughput, all cores busy."""
@@ -354,11 +218,22 @@ class Race:
                     parameters = [[vector] for vector in encode(self.asked(one))]
                     statements = (*one.session, *setting.statements)
                     rate = clients.rate(
-                        self.client_count, one.engine.database, statements, one.query(WANTED), parameters,
+                        self.client_count,
+                        one.engine.database,
+                        statements,
+                        one.query(WANTED),
+                        parameters,
                         self.profile.client_seconds,
-                    )  # fmt: skip
-                    self.write("clients", one, round=number, setting=setting.label, width=setting.width,
-                               clients=self.client_count, qps=rate)  # fmt: skip
+                    )
+                    self.write(
+                        "clients",
+                        one,
+                        round=number,
+                        setting=setting.label,
+                        width=setting.width,
+                        clients=self.client_count,
+                        qps=rate,
+                    )
 
     def cold(self):
         """Single queries with nothing of the data in shared buffers or the system's cache.
@@ -384,9 +259,17 @@ class Race:
                 kept = control.drop_from_cache(oid)
                 block = one.ask(setting, part)
                 for time in block.times:
-                    self.write("cold", one, setting=setting.label, width=setting.width, evicted=can_evict, kept_in_cache=kept,
-                               seconds=float(time), index_read=block.spent.index_read / len(part),
-                               table_read=block.spent.table_read / len(part))  # fmt: skip
+                    self.write(
+                        "cold",
+                        one,
+                        setting=setting.label,
+                        width=setting.width,
+                        evicted=can_evict,
+                        kept_in_cache=kept,
+                        seconds=float(time),
+                        index_read=block.spent.index_read / len(part),
+                        table_read=block.spent.table_read / len(part),
+                    )
         self.restart(control, shared_buffers=usual)
         for one in self.servers:
             one.connect()
@@ -419,9 +302,18 @@ class Race:
                 times, _ = one.connection.timed("insert", parameters)
                 cpu = server.cpu_seconds(one.connection.pid) - cpu
                 spent, count = counters(one.connection, one.inside) - before, len(times)
-                self.write("insert", one, round=number, after_checkpoint=after_checkpoint, inserts=count,
-                           rate=count / times.sum(), p99=figures.quantile(times, 0.99), cpu_seconds=cpu / count,
-                           index_buffers=spent.index / count, wal_bytes=spent.wal / count)  # fmt: skip
+                self.write(
+                    "insert",
+                    one,
+                    round=number,
+                    after_checkpoint=after_checkpoint,
+                    inserts=count,
+                    rate=count / times.sum(),
+                    p99=figures.quantile(times, 0.99),
+                    cpu_seconds=cpu / count,
+                    index_buffers=spent.index / count,
+                    wal_bytes=spent.wal / count,
+                )
 
     def churn(self):
         """Three of four rows deleted, vacuum, and what recall is left; then the same rows in a fresh index."""
@@ -440,9 +332,17 @@ class Race:
                 one.maker.run("REINDEX INDEX items_v")
             fresh = [self.summary(one.ask(setting, self.asked(one)), truth) for setting in settings]
             for setting, was, is_ in zip(settings, vacuumed, fresh):
-                self.write("churn", one, setting=setting.label, width=setting.width, left=len(alive),
-                           recall_vacuumed=was["recall_10"], recall_fresh=is_["recall_10"],
-                           buffers_vacuumed=was["index_buffers"], buffers_fresh=is_["index_buffers"])  # fmt: skip
+                self.write(
+                    "churn",
+                    one,
+                    setting=setting.label,
+                    width=setting.width,
+                    left=len(alive),
+                    recall_vacuumed=was["recall_10"],
+                    recall_fresh=is_["recall_10"],
+                    buffers_vacuumed=was["index_buffers"],
+                    buffers_fresh=is_["index_buffers"],
+                )
             self.write("vacuum", one, left=len(alive), rebuild_seconds=rebuilding.seconds, **one.cost(effort))
 
 

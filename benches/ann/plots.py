@@ -20,17 +20,19 @@ LIBRARIES = ("hnswlib", "faiss")
 #: Beyond this, a thousand queries tell no difference.
 NEAREST_TO_ONE = 0.9995
 
-plt.rcParams.update({
-    "svg.hashsalt": "quartzdb",
-    "figure.figsize": (7.5, 4.5),
-    "figure.constrained_layout.use": True,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-})  # fmt: skip
+plt.rcParams.update(
+    {
+        "svg.hashsalt": "quartzdb",
+        "figure.figsize": (7.5, 4.5),
+        "figure.constrained_layout.use": True,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "figure.facecolor": "white",
+    }
+)
 
 
 def save(figure, path):
@@ -48,9 +50,7 @@ def recall_against_rate(records, titles, path, name):
             by_setting.setdefault(record["setting"], []).append(record)
         if not by_setting:
             continue
-        points = sorted(
-            (min(of[0]["recall_10"], NEAREST_TO_ONE), *spread([r["qps"] for r in of])) for of in by_setting.values()
-        )
+        points = sorted((min(of[0]["recall_10"], NEAREST_TO_ONE), *spread([r["qps"] for r in of])) for of in by_setting.values())
         recall, middle, low, high = map(np.array, zip(*points))
         style = {"linestyle": "--", "marker": ".", "linewidth": 1} if engine in LIBRARIES else {"marker": "o"}
         label = f"{title} (library, no server)" if engine in LIBRARIES else title
@@ -83,9 +83,14 @@ def bars(run, titles, what, path):
             values = [[r[field] * factor for r in got if r["engine"] == engine] for engine in engines]
             middle, low, high = map(np.array, zip(*map(spread, values)))
             axes.barh(
-                np.arange(len(engines)) - place * height, middle, height * 0.9, xerr=(middle - low, high - middle),
-                color=[COLOURS[engine] for engine in engines], alpha=1 - 0.5 * place, error_kw={"linewidth": 0.8},
-            )  # fmt: skip
+                np.arange(len(engines)) - place * height,
+                middle,
+                height * 0.9,
+                xerr=(middle - low, high - middle),
+                color=[COLOURS[engine] for engine in engines],
+                alpha=1 - 0.5 * place,
+                error_kw={"linewidth": 0.8},
+            )
         axes.set_yticks(np.arange(len(engines)) - height * (len(fields) - 1) / 2, [titles[engine] for engine in engines])
         axes.grid(axis="y", visible=False)
         axes.set(title=name, xlabel={"build": "seconds (pale: CPU)", "size": "index, MB"}[what])

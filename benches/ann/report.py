@@ -2,8 +2,8 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from . import figures
 
@@ -110,12 +110,18 @@ def measures(clients):
         row("queries/s at recall@10 0.95, 1 client", at_recall(0.95, query_rate), True),
         row("queries/s at recall@10 0.99, 1 client", at_recall(0.99, query_rate), True, in_readme=True),
         row("server CPU at recall@10 0.99 (ms)", inverse(at_recall(0.99, lambda r: (cpu_rate(r) or 0) / ms)), in_readme=True),
-        *(row(f"{p} at ef_search 100 (ms)", of("query", scaled(p, ms), width=100), in_readme=p == "p50") for p in ("p50", "p95", "p99")),
+        *(
+            row(f"{p} at ef_search 100 (ms)", of("query", scaled(p, ms), width=100), in_readme=p == "p50")
+            for p in ("p50", "p95", "p99")
+        ),
         row("server CPU at ef_search 100 (ms)", of("query", scaled("cpu_seconds", ms), width=100)),
         row("without an index: p50 (ms)", without_index(of("query", scaled("p50", ms))), in_readme=True),
         row("index pages at ef_search 100", of("query", "index_buffers", width=100), in_readme=True),
         row("table pages at ef_search 100", of("query", "table_buffers", width=100)),
-        *(row(f"queries/s at ef_search {w}, {clients} clients", of("clients", "qps", width=w), True, in_readme=w == 100) for w in (40, 100, 200)),
+        *(
+            row(f"queries/s at ef_search {w}, {clients} clients", of("clients", "qps", width=w), True, in_readme=w == 100)
+            for w in (40, 100, 200)
+        ),
         row("cold: ten rows at ef_search 100 (ms)", of("cold", scaled("seconds", ms), width=100), in_readme=True),
         row("cold: index pages read", of("cold", "index_read", width=100), in_readme=True),
         row("cold: table pages read", of("cold", "table_read", width=100)),
@@ -133,9 +139,15 @@ def measures(clients):
         row("vacuum after deleting 75 % (s)", of("vacuum", "seconds"), in_readme=True),
         row("vacuum, CPU (s)", of("vacuum", "cpu_seconds")),
         row("vacuum, WAL (MB)", of("vacuum", scaled("wal_bytes", mb))),
-        *(row(f"recall@10 at ef_search {w} after that", of("churn", "recall_vacuumed", width=w), True, True, w == 100) for w in (40, 100)),
-        *(row(f"recall@10 at ef_search {w}, index built anew", of("churn", "recall_fresh", width=w), True, True) for w in (40, 100)),
-    ]  # fmt: skip
+        *(
+            row(f"recall@10 at ef_search {w} after that", of("churn", "recall_vacuumed", width=w), True, True, w == 100)
+            for w in (40, 100)
+        ),
+        *(
+            row(f"recall@10 at ef_search {w}, index built anew", of("churn", "recall_fresh", width=w), True, True)
+            for w in (40, 100)
+        ),
+    ]
 
 
 # What is written
@@ -234,7 +246,9 @@ def table(records):
     columns = [engine for engine in TITLES if engine in engines]
     lines = [line(["", *(TITLES[engine] for engine in columns), "advantage"]), line(["---", *["---:"] * (len(columns) + 1)])]
     for measure, got in rows:
-        lines.append(line([measure.title, *(cell(got.get(engine), measure.is_share) for engine in columns), advantage(measure, got)]))
+        lines.append(
+            line([measure.title, *(cell(got.get(engine), measure.is_share) for engine in columns), advantage(measure, got)])
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -330,7 +344,9 @@ def growth(run):
 def summary(runs, out):
     """What the README shows."""
     run = next((run for run in runs if run[0]["profile"] == "standard"), runs[0])
-    parts = [conditions(run).split("\n")[0] + " Median of the rounds; *advantage* is QuartzDB against pgvector with its spread.\n"]
+    parts = [
+        conditions(run).split("\n")[0] + " Median of the rounds; *advantage* is QuartzDB against pgvector with its spread.\n"
+    ]
     names = in_order(record["dataset"] for record in run if "dataset" in record)
     for name in names:
         records = [record for record in run if record.get("dataset") == name]

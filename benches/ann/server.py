@@ -37,11 +37,7 @@ class Connection:
         rows = []
         for statement in statements:
             result = self.check(self.pg.exec_(statement.encode()), statement)
-            decode = lambda value: None if value is None else value.decode()
-            rows = [
-                [decode(result.get_value(row, column)) for column in range(result.nfields)]
-                for row in range(result.ntuples)
-            ]
+            rows = [[text(result.get_value(row, column)) for column in range(result.nfields)] for row in range(result.ntuples)]
         return rows
 
     def value(self, statement):
@@ -93,6 +89,10 @@ class Connection:
 
     def close(self):
         self.pg.finish()
+
+
+def text(value):
+    return None if value is None else value.decode()
 
 
 def encode(vectors):

@@ -160,13 +160,18 @@ def test_tables_say_who_is_ahead_and_by_how_much():
 
 
 def test_a_spread_around_one_puts_nobody_ahead():
-    records = [record("build", engine, seconds=s, round=r) for r, s in enumerate((1.0, 2.0, 3.0)) for engine in ("quartzdb", "pgvector")]
+    records = [
+        record("build", engine, seconds=s, round=r) for r, s in enumerate((1.0, 2.0, 3.0)) for engine in ("quartzdb", "pgvector")
+    ]
     records += [record("build", "quartzdb", seconds=9.0, round=3), record("build", "pgvector", seconds=1.0, round=3)]
     assert report.peers_ahead(records) == ""
 
 
 def test_looking_at_all_rows_is_compared_by_whose_operators_do_it():
-    records = [record("query", "exact", p50=0.001, recall_10=1.0, qps=1.0), record("query", "pgvector-exact", p50=0.002, recall_10=1.0, qps=1.0)]
+    records = [
+        record("query", "exact", p50=0.001, recall_10=1.0, qps=1.0),
+        record("query", "pgvector-exact", p50=0.002, recall_10=1.0, qps=1.0),
+    ]
     assert "| without an index: p50 (ms) | 1 | 2 | 2 |" in report.table(records)
 
 

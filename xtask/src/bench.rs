@@ -220,3 +220,37 @@ fn server_environment(cluster: &Cluster) -> [(&'static str, String); 2] {
         ("QUARTZDB_BENCH_PGDATA", cluster.data_dir().to_string_lossy().into_owned()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(line: &str) -> Options {
+        Line::parse_from(std::iter::once("bench").chain(line.split_whitespace())).options
+    }
+
+    #[test]
+    fn data_sets_names_stay_names_and_paths_become_absolute() {
+        assert_eq!(absolute("demo"), Path::new("demo"));
+        assert_eq!(absolute("synthetic:10x2"), Path::new("synthetic:10x2"));
+        assert!(absolute("src").is_absolute());
+        assert_eq!(absolute("no/such/file.hdf5"), Path::new("no/such/file.hdf5"));
+    }
+
+    #[test]
+    fn fashion_mnist_is_wanted_only_where_it_is_measured() {
+        for wanted in ["", "--data x", "--profile quick --dataset fashion-mnist"] {
+            assert!(options(wanted).wants_fashion_mnist(), "{wanted}");
+        }
+        for unwanted in ["--profile quick", "--dataset demo", "--report-only"] {
+            assert!(!options(unwanted).wants_fashion_mnist(), "{unwanted}");
+        }
+    }
+}

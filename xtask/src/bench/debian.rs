@@ -28,7 +28,7 @@ pub fn pg_config(state: &Path) -> Result<PathBuf> {
     let done = dir.join("done");
     if !done.is_file() {
         println!(
-            "Downloading PostgreSQL {MAJOR} with pgvector from Debian {RELEASE} (about 40 MB), to run it privately"
+            "Downloading PostgreSQL {MAJOR} with pgvector from Debian {RELEASE} (about 70 MB), to run it privately"
         );
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
