@@ -3,21 +3,24 @@
 import multiprocessing
 import time
 
+import numpy as np
+
 from .server import BINARY, Connection
 
 
-def rate(clients, database, statements, query, parameters, seconds):
-    """Queries a second that this many clients get answered together. `statements`: what a session is told first."""
+def together(clients, database, statements, query, parameters, seconds):
+    """Queries a second that this many clients get answered together, and the time of each query. `statements`: what a
+    session is told first."""
     spawn = multiprocessing.get_context("spawn")
     barrier, counts = spawn.Barrier(clients), spawn.Queue()
     arguments = (barrier, counts, database, statements, query, parameters, seconds)
     processes = [spawn.Process(target=work, args=(number, *arguments), daemon=True) for number in range(clients)]
     for process in processes:
         process.start()
-    rates = [counts.get(timeout=seconds + 120) for _ in processes]
+    rates, times = zip(*(counts.get(timeout=seconds + 120) for _ in processes))
     for process in processes:
         process.join()
-    return sum(rates)
+    return sum(rates), np.concatenate(times)
 
 
 def work(number, barrier, counts, database, statements, query, parameters, seconds):
@@ -30,10 +33,12 @@ def work(number, barrier, counts, database, statements, query, parameters, secon
     for values in own[:20]:
         connection.check(execute(b"query", values, formats, BINARY), query)
     barrier.wait()
-    start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        for values in own[done % len(parameters) :][:10]:
-            execute(b"query", values, formats, BINARY)
-        done += 10
-    counts.put(done / (time.perf_counter() - start))
+    times, start = [], time.perf_counter()
+    before = start
+    while before - start < seconds:
+        execute(b"query", own[len(times) % len(parameters)], formats, BINARY)
+        after = time.perf_counter()
+        times.append(after - before)
+        before = after
+    counts.put((len(times) / (before - start), np.array(times)))
     connection.close()

@@ -88,6 +88,10 @@ class Records:
         self.file.flush()
 
 
+def quantiles(times):
+    return {f"p{percent}": figures.quantile(times, percent / 100) for percent in (50, 95, 99)}
+
+
 class Race:
     """All measures of one data set."""
 
@@ -151,9 +155,7 @@ class Race:
             "recall_1": figures.recall(far[:, :1], truth.bounds(1)[:count]),
             "recall_10": figures.recall(far[:, :10], truth.bounds(10)[:count]),
             "qps": count / block.times.sum(),
-            "p50": figures.quantile(block.times, 0.5),
-            "p95": figures.quantile(block.times, 0.95),
-            "p99": figures.quantile(block.times, 0.99),
+            **quantiles(block.times),
         }
         if block.spent:
             values |= {
@@ -217,7 +219,7 @@ class Race:
                 for one, setting in self.turns(number, pairs):
                     parameters = [[vector] for vector in encode(self.asked(one))]
                     statements = (*one.session, *setting.statements)
-                    rate = clients.rate(
+                    rate, times = clients.together(
                         self.client_count,
                         one.engine.database,
                         statements,
@@ -233,6 +235,7 @@ class Race:
                         width=setting.width,
                         clients=self.client_count,
                         qps=rate,
+                        **quantiles(times),
                     )
 
     def cold(self):

@@ -101,12 +101,14 @@ def growth(run, titles, path):
     """Costs against the number of rows; a line for each engine and number of dimensions."""
     panels = [
         ("query, p50 at ef_search 100 (ms)", "query", lambda r: r["p50"] * 1e3, 100),
+        ("query, server CPU at ef_search 100 (ms)", "query", lambda r: r["cpu_seconds"] * 1e3, 100),
         ("query, index pages at ef_search 100", "query", lambda r: r["index_buffers"], 100),
         ("build, CPU (µs per row)", "build", lambda r: r["cpu_seconds"] * 1e6 / r["rows"], None),
     ]
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(12, 4))
+    figure, all_axes = plt.subplots(2, 2, figsize=(10, 7.5))
     records = [r for r in run if "dataset" in r]
-    for axes, (title, kind, value, width) in zip(all_axes, panels):
+    for axes, (title, kind, value, width) in zip(all_axes.flat, panels):
+        top = 0
         for engine in titles:
             for dimensions, style in zip(sorted({r["dimensions"] for r in records}), ("-", "--", ":")):
                 got = {}
@@ -118,8 +120,10 @@ def growth(run, titles, path):
                     middle, low, high = zip(*(spread(got[n]) for n in rows))
                     axes.plot(rows, middle, style, marker="o", color=COLOURS[engine], label=f"{titles[engine]}, {dimensions}")
                     axes.fill_between(rows, low, high, color=COLOURS[engine], alpha=0.15, linewidth=0)
+                    top = max(top, *middle)
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
+        # A busy minute must not hide the lines in its band.
+        axes.set_ylim(0, 1.2 * top)
         axes.set(xlabel="rows", title=title)
-    all_axes[0].legend()
+    all_axes[0, 0].legend(title="engine, dimensions")
     save(figure, path)

@@ -122,6 +122,10 @@ def measures(clients):
             row(f"queries/s at ef_search {w}, {clients} clients", of("clients", "qps", width=w), True, in_readme=w == 100)
             for w in (40, 100, 200)
         ),
+        *(
+            row(f"{p} at ef_search 100 (ms), {clients} clients", of("clients", scaled(p, ms), width=100))
+            for p in ("p50", "p95", "p99")
+        ),
         row("cold: ten rows at ef_search 100 (ms)", of("cold", scaled("seconds", ms), width=100), in_readme=True),
         row("cold: index pages read", of("cold", "index_read", width=100), in_readme=True),
         row("cold: table pages read", of("cold", "table_read", width=100)),
@@ -223,9 +227,7 @@ def profile_part(run, out):
 def conditions(run):
     info = run[0]
     versions = in_order(f"{TITLES[r['engine']]} {r['version']}" for r in run if r["kind"] == "engine" and r["engine"] in TITLES)
-    notices = in_order(
-        f"{TITLES[record['engine']]}: {notice}" for record in run for notice in record.get("notices", []) if "NOTICE" in notice
-    )
+    notices = in_order(f"{TITLES[record['engine']]}: {notice}" for record in run for notice in record.get("notices", []))
     text = (
         f"{info['date']}, commit {info['commit']}; PostgreSQL {info['server']}, shared_buffers {info['shared_buffers']}; "
         f"{', '.join(versions)}; {info['processor']}, {info['cores']} cores"
