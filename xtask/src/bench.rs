@@ -95,6 +95,8 @@ pub fn run(options: &Options) -> Result<()> {
         return process::run(options.harness(&python, &out, &state).arg("--report-only"));
     }
 
+    // Two at once would measure each other, and one might replace the programs that the other one runs.
+    let _alone = testing::locked(&state.join("measuring.lock"))?;
     let source = match &options.pg_config {
         Some(pg_config) => packages::ensure(Some(pg_config), needs)?,
         None => packages::ensure(Some(&debian::pg_config(&state)?), needs)?,
