@@ -99,6 +99,8 @@ class Race:
         self.dataset, self.profile, self.records = dataset, profile, records
         self.observer, self.cache, self.say, self.client_count = observer, cache, say, client_count
         self.all = [InServer(engine, dataset, observer) if engine.in_server else InMemory(engine, dataset) for engine in engines]
+        #: Of the engines' settings, as measured by one client.
+        self.recalls = {}
         self.servers = [one for one in self.all if one.engine.in_server]
         self.indexed = [one for one in self.servers if one.engine.has_index]
 
@@ -175,8 +177,9 @@ class Race:
             curves = [[(one, setting) for setting in self.settings(one)] for one in self.turns(number, self.all)]
             for turn in zip_longest(*curves):
                 for one, setting in filter(None, turn):
-                    block = one.ask(setting, self.asked(one))
-                    self.write("query", one, round=number, setting=setting.label, width=setting.width, **self.summary(block))
+                    summary = self.summary(one.ask(setting, self.asked(one)))
+                    self.recalls[one.name, setting.label] = summary["recall_10"]
+                    self.write("query", one, round=number, setting=setting.label, width=setting.width, **summary)
 
     def settings(self, one):
         return one.engine.settings(self.dataset.rows)
@@ -185,11 +188,14 @@ class Race:
         return self.dataset.queries[: self.profile.queries if one.engine.has_index else self.profile.exact_queries]
 
     def at_width(self, one, *wanted):
-        """The engine's settings of these widths; the middle one of those that have no widths."""
+        """The engine's settings of these widths; of an engine that has none, those which reach a high recall first."""
         settings = self.settings(one)
-        if settings[0].width is None:
-            return [settings[len(settings) // 2]]
-        return [setting for setting in settings if setting.width in wanted]
+        if settings[0].width is not None:
+            return [setting for setting in settings if setting.width in wanted]
+        targets = (0.99,) if len(wanted) == 1 else (0.95, 0.99, 0.998)
+        reaching = [[s for s in settings if self.recalls[one.name, s.label] >= target] for target in targets]
+        chosen = [(found or settings[-1:])[0] for found in reaching]
+        return [setting for setting in settings if setting in chosen]
 
     def long_answers(self):
         """Recall of a hundred rows."""
@@ -234,6 +240,7 @@ class Race:
                         setting=setting.label,
                         width=setting.width,
                         clients=self.client_count,
+                        recall_10=self.recalls[one.name, setting.label],
                         qps=rate,
                         **quantiles(times),
                     )

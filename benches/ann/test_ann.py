@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from ann import datasets, engines, figures, report, server
+from ann import datasets, engines, figures, measure, report, server
 
 
 def test_recall_counts_rows_at_the_last_ones_distance_as_found():
@@ -165,6 +165,17 @@ def test_a_spread_around_one_puts_nobody_ahead():
     ]
     records += [record("build", "quartzdb", seconds=9.0, round=3), record("build", "pgvector", seconds=1.0, round=3)]
     assert report.peers_ahead(records) == ""
+
+
+def test_engines_without_a_width_are_asked_with_what_reaches_a_recall():
+    chord = engines.VectorChord()
+    data = datasets.synthetic(100, 4, 2)
+    race = measure.Race(data, [chord], measure.PROFILES["quick"], None, None, None, print, 2)
+    one = race.all[0]
+    recalls = {2: 0.9, 4: 0.96, 8: 0.992, 10: 1.0}
+    race.recalls = {(chord.name, f"probes={probes}"): recall for probes, recall in recalls.items()}
+    assert [s.label for s in race.at_width(one, 100)] == ["probes=8"]
+    assert [s.label for s in race.at_width(one, 40, 100, 200)] == ["probes=4", "probes=8", "probes=10"]
 
 
 def test_looking_at_all_rows_is_compared_by_whose_operators_do_it():
