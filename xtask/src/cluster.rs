@@ -246,6 +246,14 @@ impl Cluster {
         ]
     }
 
+    /// The command that does something to this server (`restart`, `stop`), for programs that are not ours.
+    pub fn control(&self) -> Vec<String> {
+        let mut pg_ctl = self.server_command("pg_ctl");
+        pg_ctl.arg("-D").arg(self.data_dir()).arg("-l").arg(self.log_file());
+        let words = std::iter::once(pg_ctl.get_program()).chain(pg_ctl.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
     /// Runs SQL through psql, stopping at the first error, and returns the unaligned, tuples-only output.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
         let mut psql = self.client_program("psql");

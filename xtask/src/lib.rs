@@ -2,6 +2,7 @@
 //!
 //! `main.rs` is the command line. Whole-server tests use this library too, for [throw-away clusters](cluster).
 
+pub mod bench;
 pub mod cluster;
 pub mod demo;
 pub mod extension;
@@ -10,6 +11,7 @@ pub mod packages;
 pub mod pgrx;
 pub mod postgres;
 pub mod process;
+pub mod python;
 pub mod server_user;
 pub mod tally;
 pub mod test;

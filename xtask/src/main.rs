@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::{demo, install, pgrx, test};
+use xtask::{bench, demo, install, pgrx, test};
 
 /// Builds, installs, tests and shows QuartzDB.
 #[derive(Parser)]
@@ -20,6 +20,8 @@ enum Command {
     Demo(demo::Options),
     /// Run all tests
     Test(test::Options),
+    /// Measure against pgvector and others, and draw the result
+    Bench(bench::Options),
     /// Install the extension into your PostgreSQL
     Install(install::Options),
     /// Print the variables with which plain cargo commands build the extension: eval "$(cargo xtask env)"
@@ -47,6 +49,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Test(options) => return test::run(&options),
         Command::Demo(options) => demo::run(&options)?,
+        Command::Bench(options) => bench::run(&options)?,
         Command::Install(options) => install::run(&options)?,
         Command::Env { pg_config } => test::print_environment(pg_config.as_deref())?,
         Command::Pgrx(command) => command.run()?,

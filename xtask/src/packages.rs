@@ -2,7 +2,7 @@
 
 use crate::postgres::{Postgres, SUPPORTED};
 use crate::process;
-use crate::server_user;
+use crate::server_user::{self, ServerUser};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,16 @@ pub struct Needs {
     pub pg_regress: bool,
     /// Python with virtual environments.
     pub python: bool,
+    /// What the benchmark's Python packages without a binary form are compiled with.
+    pub python_headers: bool,
+    /// The data set Fashion-MNIST.
+    pub fashion_mnist: bool,
+    /// What unpacks and adapts another release's packages, and the user whom they would bring.
+    pub unpacking: bool,
 }
+
+/// Where Debian's package puts Fashion-MNIST.
+pub const FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
 
 /// Something that is not there: how a person calls it, and what brings it.
 struct Missing {
@@ -32,18 +41,45 @@ enum Source {
 
 /// Installs what is missing, and returns the PostgreSQL to work with.
 pub fn ensure(named: Option<&Path>, needs: Needs) -> Result<Postgres> {
-    let before = missing(named, needs)?;
+    ensure_none(|| missing(named, needs))?;
+    Postgres::find(named)?.context("no PostgreSQL found")
+}
+
+/// Installs what is missing besides a PostgreSQL.
+pub fn ensure_tools(needs: Needs) -> Result<()> {
+    ensure_none(|| Ok(missing_tools(needs)))
+}
+
+fn ensure_none(missing: impl Fn() -> Result<Vec<Missing>>) -> Result<()> {
+    let before = missing()?;
     if !before.is_empty() {
         install(&before)?;
-        let still: Vec<_> = missing(named, needs)?.into_iter().map(|missing| missing.what).collect();
+        let still: Vec<_> = missing()?.into_iter().map(|missing| missing.what).collect();
         if !still.is_empty() {
             bail!("even after installing packages there is no {}", still.join(", no "));
         }
     }
-    Postgres::find(named)?.context("no PostgreSQL found")
+    Ok(())
 }
 
 fn missing(named: Option<&Path>, needs: Needs) -> Result<Vec<Missing>> {
+    let mut missing = missing_tools(needs);
+    let postgres = Postgres::find(named)?;
+    if let Some(postgres) = postgres.as_ref().filter(|found| needs.pg_regress && found.pg_regress().is_none())
+    {
+        let what = format!("pg_regress of PostgreSQL {}", postgres.major);
+        // Debian and the PostgreSQL project's own archive put it into different ones.
+        let packages = ["client", "server-dev"].map(|part| format!("postgresql-{part}-{}", postgres.major));
+        missing.push(Missing { what, source: Source::Packages(packages.to_vec()) });
+    }
+    if postgres.is_none() {
+        let what = format!("{} with server headers", wanted_postgres());
+        missing.push(Missing { what, source: Source::Postgres });
+    }
+    Ok(missing)
+}
+
+fn missing_tools(needs: Needs) -> Vec<Missing> {
     let mut missing = Vec::new();
     let mut lacks = |what: &str, packages: &[&str]| {
         let source = Source::Packages(packages.iter().map(|&name| name.to_owned()).collect());
@@ -55,23 +91,30 @@ fn missing(named: Option<&Path>, needs: Needs) -> Result<Vec<Missing>> {
     if !has_libclang() {
         lacks("libclang (to read PostgreSQL's headers)", &["libclang-dev"]);
     }
-    let postgres = Postgres::find(named)?;
-    if let Some(postgres) = postgres.as_ref().filter(|found| needs.pg_regress && found.pg_regress().is_none())
-    {
-        let what = format!("pg_regress of PostgreSQL {}", postgres.major);
-        // Debian and the PostgreSQL project's own archive put it into different ones.
-        let packages = ["client", "server-dev"].map(|part| format!("postgresql-{part}-{}", postgres.major));
-        lacks(&what, &packages.each_ref().map(String::as_str));
-    }
     let has_venv = || process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]));
     if needs.python && !has_venv() {
         lacks("Python 3 with venv", &["python3", "python3-venv"]);
     }
-    if postgres.is_none() {
-        let what = format!("{} with server headers", wanted_postgres());
-        missing.push(Missing { what, source: Source::Postgres });
+    if needs.python_headers && !has_python_headers() {
+        lacks("C++ compiler with Python's headers", &["g++", "python3-dev"]);
     }
-    Ok(missing)
+    if needs.fashion_mnist && !Path::new(FASHION_MNIST).is_dir() {
+        lacks("the data set Fashion-MNIST", &["dataset-fashion-mnist"]);
+    }
+    if needs.unpacking {
+        if process::on_path("patchelf").is_none() {
+            lacks("patchelf (to run another release's programs here)", &["patchelf"]);
+        }
+        if server_user::is_root().unwrap_or(false) && ServerUser::choose().is_err() {
+            lacks("user postgres, to run servers for root", &["postgresql-common"]);
+        }
+    }
+    missing
+}
+
+fn has_python_headers() -> bool {
+    const HEADER: &str = "import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path('include') + '/Python.h'))";
+    process::on_path("g++").is_some() && process::succeeds(Command::new("python3").args(["-c", HEADER]))
 }
 
 fn wanted_postgres() -> String {

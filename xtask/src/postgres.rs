@@ -45,6 +45,8 @@ pub enum Purpose {
     Test,
     /// The demo: the release build.
     Demo,
+    /// The benchmark: the release build beside whatever else the source has.
+    Bench,
 }
 
 impl Purpose {
@@ -53,6 +55,7 @@ impl Purpose {
             Self::Build => "build",
             Self::Test => "test",
             Self::Demo => "demo",
+            Self::Bench => "bench",
         }
     }
 }

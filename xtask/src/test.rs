@@ -5,6 +5,7 @@ use crate::packages::{self, Needs};
 use crate::pgrx::Surroundings;
 use crate::postgres::{Postgres, Purpose};
 use crate::process;
+use crate::python;
 use crate::server_user::ServerUser;
 use crate::tally::Tally;
 use crate::testing;
@@ -44,10 +45,13 @@ enum Step {
     Regress,
     /// Python clients, through pytest
     Compat,
+    /// What of the benchmark needs no server, through pytest
+    Bench,
 }
 
 impl Step {
-    const ALL: [Self; 6] = [Self::Fmt, Self::Clippy, Self::Cargo, Self::Server, Self::Regress, Self::Compat];
+    const ALL: [Self; 7] =
+        [Self::Fmt, Self::Clippy, Self::Cargo, Self::Server, Self::Regress, Self::Compat, Self::Bench];
 
     fn title(self) -> &'static str {
         match self {
@@ -57,6 +61,7 @@ impl Step {
             Self::Server => "Whole-server tests (cargo test --test server)",
             Self::Regress => "SQL regression tests (pg_regress)",
             Self::Compat => "Client tests (pytest)",
+            Self::Bench => "Tests of the benchmark (pytest)",
         }
     }
 }
@@ -77,7 +82,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if steps.len() != 1 && !options.arguments.is_empty() {
         bail!("arguments after -- are for one step: say which, with --only");
     }
-    let needs = Needs { pg_regress: steps.contains(&Step::Regress), python: steps.contains(&Step::Compat) };
+    let needs = Needs {
+        pg_regress: steps.contains(&Step::Regress),
+        python: [Step::Compat, Step::Bench].iter().any(|step| steps.contains(step)),
+        ..Needs::default()
+    };
     let source = packages::ensure(options.pg_config.as_deref(), needs)?;
     let servers = ServerUser::choose()?;
     let state = workspace::state_dir(&servers)?;
@@ -131,6 +140,7 @@ impl Checks {
             Step::Server => self.server_test(tally),
             Step::Regress => self.regress(tally),
             Step::Compat => self.compat(tally),
+            Step::Bench => self.bench(tally),
         }
     }
 
@@ -216,15 +226,26 @@ impl Checks {
             println!("no tests in tests/compat");
             return Ok(());
         }
-        let python = virtual_environment(&requirements)?;
+        let mut pytest = self.pytest(&requirements)?;
         let cluster = self.server("compat")?;
-        let mut pytest = Command::new(python);
-        process::with_neutral_environment(&mut pytest).envs(cluster.client_environment());
+        pytest.envs(cluster.client_environment());
         pytest.env("PG_BINDIR", &cluster.postgres().bindir).env("QUARTZDB_EXTENSION", "quartzdb");
+        tally.watch(pytest.current_dir(&tests))
+    }
+
+    fn bench(&self, tally: &mut Tally) -> Result<()> {
+        let mut pytest = self.pytest(&workspace::root().join("tests/compat/requirements.txt"))?;
+        tally.watch(pytest.arg("ann").current_dir(workspace::root().join("benches")))
+    }
+
+    /// pytest, with these packages there.
+    fn pytest(&self, requirements: &Path) -> Result<Command> {
+        let mut pytest = Command::new(python::environment("python", requirements)?);
+        process::with_neutral_environment(&mut pytest);
         // Nothing is written into the checkout.
-        pytest.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&tests);
+        pytest.env("PYTHONDONTWRITEBYTECODE", "1");
         pytest.args(["-m", "pytest", "-p", "no:cacheprovider"]).args(&self.arguments);
-        tally.watch(&mut pytest)
+        Ok(pytest)
     }
 }
 
@@ -248,25 +269,4 @@ fn regress_arguments(input: &Path, named: &[String]) -> Result<Vec<String>> {
         }
     }
     Ok(vec![format!("--schedule={}", schedule.display())])
-}
-
-/// The Python of a virtual environment with these packages; made, or made anew, when the list has changed.
-fn virtual_environment(requirements: &Path) -> Result<PathBuf> {
-    let dir = workspace::target_dir().join("quartzdb/python");
-    let python = dir.join("bin/python");
-    let wanted = fs::read_to_string(requirements)?;
-    let note = dir.join("requirements.txt");
-    let ready = fs::read_to_string(&note).is_ok_and(|noted| noted == wanted);
-    if !ready || !process::succeeds(Command::new(&python).arg("--version")) {
-        println!("Installing the clients of tests/compat/requirements.txt into a virtual environment");
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        process::output(Command::new("python3").args(["-m", "venv"]).arg(&dir))
-            .context("could not make a virtual environment")?;
-        process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(requirements))
-            .context("could not install the Python packages the client tests need")?;
-        fs::write(&note, wanted)?;
-    }
-    Ok(python)
 }

@@ -38,7 +38,12 @@ pub fn prepare(source: &Postgres) -> Result<Postgres> {
 
 /// Waits until no other xtask is preparing anything in this checkout.
 pub fn alone(state_dir: &Path) -> Result<File> {
-    let lock = File::create(state_dir.join("preparing.lock"))?;
+    locked(&state_dir.join("preparing.lock"))
+}
+
+/// Waits until nobody else has this file locked, and locks it until the result is dropped.
+pub fn locked(path: &Path) -> Result<File> {
+    let lock = File::create(path)?;
     lock.lock()?;
     Ok(lock)
 }
