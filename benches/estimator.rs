@@ -31,7 +31,7 @@ fn vectors(c: &mut Criterion) {
         let (query, stored) = (Query::new(&frame, &floats(d, 2)), Sq8 { header, codes: &codes });
         c.bench_function(&format!("query/{d}"), |b| b.iter(|| Query::new(&frame, black_box(&source))));
         c.bench_function(&format!("distance/{d}"), |b| b.iter(|| query.distance(black_box(stored))));
-        c.bench_function(&format!("measure/{d}"), |b| b.iter(|| query.measure(black_box(stored))));
+        c.bench_function(&format!("measure/{d}"), |b| b.iter(|| query.measure(black_box(stored), None)));
         c.bench_function(&format!("sq8 to sq8/{d}"), |b| {
             b.iter(|| stored.distance(&black_box(stored), Geometry::L2Squared))
         });

@@ -105,7 +105,7 @@ fn searches(c: &mut Criterion, index: &Index, queries: &[&[f32]]) {
                 let query = index.kind.query(asked.next().copied().unwrap_or_default());
                 let mut reader = Reader::new(&index.pages, &index.kind, query, Scan);
                 search
-                    .begin(&mut reader, kind.search_width(ef), ef, Mode::Once)
+                    .begin(&mut reader, index.kind.search_width(ef), ef, Mode::Once)
                     .is_ok_and(|()| black_box(search.next_hit()).is_some())
             })
         });

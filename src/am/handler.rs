@@ -185,7 +185,7 @@ unsafe extern "C-unwind" fn amgettuple(
         (*scan).xs_heaptid = item_pointer_of(row.tid);
         (*scan).xs_recheck = false;
         (*scan).xs_recheckorderby = row.recheck;
-        *(*scan).xs_orderbyvals = pg_sys::Datum::from(row.lower.to_bits());
+        *(*scan).xs_orderbyvals = pg_sys::Datum::from(row.value.to_bits());
         *(*scan).xs_orderbynulls = row.is_null;
     }
     true

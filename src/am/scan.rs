@@ -1,8 +1,8 @@
 //! Scans: `ORDER BY column <-> query`.
 //!
-//! A row is handed out with a lower bound of its distance, in ascending order, and PostgreSQL is asked to compute the
-//! distance itself from the row it fetches anyway (`xs_recheckorderby`) and to put the rows into order. Rows that no
-//! other row's bounds overlap are in their place already and spared that.
+//! A row is handed out with a lower bound of its distance, and PostgreSQL is asked to compute the distance itself from the
+//! row it fetches anyway (`xs_recheckorderby`) and to put the rows into order. Rows whose likely bounds no other row's
+//! overlap are in their place already and spared that: for a vector stored out of line it costs more than a visit.
 
 use super::index::{Index, Nodes, check_dimensions, with_nodes};
 use super::memory::work_mem;
@@ -34,9 +34,9 @@ struct Begun {
     held: Vec<Found>,
     /// What is left to do when nearly all rows are asked for.
     second: Option<Second>,
-    /// The largest lower bound handed out: what `strict_order` may not fall behind.
+    /// The largest likely lower bound handed out: what `strict_order` may not fall behind.
     reached: f64,
-    /// The largest upper bound handed out: up to it, PostgreSQL may hold rows back to put them into order.
+    /// The largest likely upper bound handed out: up to it, PostgreSQL may hold rows back to put them into order.
     highest: f64,
 }
 
@@ -64,8 +64,8 @@ enum Batch {
 #[derive(Clone, Copy)]
 pub struct Row {
     pub tid: HeapTid,
-    /// The operator's result is not below this.
-    pub lower: f64,
+    /// The operator's result is not below this if it is to be looked at, and otherwise so near that the order is the same.
+    pub value: f64,
     /// Another row's bounds overlap, so only the distance itself can tell which one comes first.
     pub recheck: bool,
     /// The query is NULL, and so is the distance.
@@ -180,7 +180,7 @@ impl State {
 }
 
 impl Begun {
-    /// Moves rows of a batch into `rows`, in the order of their lower bounds.
+    /// Moves rows of a batch into `rows`, in the order of their likely lower bounds.
     ///
     /// In strict order the farther half waits for the next batch, if there may be one: it can hold nearer rows, and what
     /// comes too late to be handed out in order is lost, as with pgvector. The same goes for the rim of the first of two searches.
@@ -188,9 +188,9 @@ impl Begun {
         let is_strict = settings::ITERATIVE_SCAN.get() != IterativeScan::relaxed_order;
         let mut found = std::mem::take(&mut self.held);
         found.extend(std::iter::from_fn(|| self.search.next_hit()).map(|hit| hit.payload));
-        found.sort_by(|one, other| one.measured.lower.total_cmp(&other.measured.lower));
+        found.sort_by(|one, other| one.measured.likely.0.total_cmp(&other.measured.likely.0));
         if is_strict {
-            found.retain(|found| found.measured.lower >= self.reached);
+            found.retain(|found| found.measured.likely.0 >= self.reached);
         }
         match batch {
             Batch::Further if self.second.is_some() => self.held = found.split_off(found.len() * 3 / 4),
@@ -206,14 +206,15 @@ impl Begun {
             second.handed_out.extend(found.iter().flat_map(Found::rows));
         }
         for (index, here) in found.iter().enumerate() {
-            let Measured { lower, upper, .. } = here.measured;
+            let Measured { lower, likely: (least, most), .. } = here.measured;
             // What comes after the last row is not known yet.
-            let next_lower = found.get(index + 1).map_or(f64::NEG_INFINITY, |next| next.measured.lower);
-            let is_apart = self.highest <= lower && upper <= next_lower;
-            let recheck = !(self.is_null || lower == upper || is_apart);
-            rows.extend(here.rows().map(|tid| Row { tid, lower, recheck, is_null: self.is_null }));
-            self.highest = self.highest.max(upper);
-            self.reached = self.reached.max(lower);
+            let next_least = found.get(index + 1).map_or(f64::NEG_INFINITY, |next| next.measured.likely.0);
+            let is_apart = self.highest <= least && most <= next_least;
+            let recheck = !(self.is_null || least == most || is_apart);
+            let value = if recheck { lower } else { least };
+            rows.extend(here.rows().map(|tid| Row { tid, value, recheck, is_null: self.is_null }));
+            self.highest = self.highest.max(most);
+            self.reached = self.reached.max(least);
         }
     }
 }

@@ -25,6 +25,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     hamming,
     jaccard_counts,
     dot_f32_u8,
+    dot_f32_u4,
     dot_u8,
     sum_u8,
     estimate_q4,
@@ -660,6 +661,11 @@ fn min_max(x: &[f32]) -> (f32, f32) {
 #[target_feature(enable = "avx2")]
 fn quantize_u8(x: &[f32], lo: f32, inv_step: f32, codes_out: &mut [u8]) {
     scalar::quantize_u8(x, lo, inv_step, codes_out);
+}
+
+#[target_feature(enable = "avx2")]
+fn dot_f32_u4(query: &[f32], codes: &[u8]) -> f32 {
+    scalar::dot_f32_u4(query, codes)
 }
 
 #[target_feature(enable = "avx2")]

@@ -122,6 +122,10 @@ kernels! {
     /// `<q, lo + step c> = lo sum q_i + step dot_f32_u8(q, c)`.
     fn dot_f32_u8(query: &[f32], codes: &[u8]) -> f32 where query.len() == codes.len();
 
+    /// `sum query_i codes_i` for 4-bit codes, two in a byte: the first half of the codes in the low four bits, the second in
+    /// the high ones.
+    fn dot_f32_u4(query: &[f32], codes: &[u8]) -> f32 where query.len().div_ceil(2) == codes.len();
+
     /// `sum a_i b_i`, exact: two 8-bit vectors against each other. At most [`MAX_CODES`] elements.
     fn dot_u8(a: &[u8], b: &[u8]) -> u64 where a.len() == b.len() && a.len() <= MAX_CODES;
 

@@ -25,6 +25,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     hamming,
     jaccard_counts,
     dot_f32_u8,
+    dot_f32_u4,
     dot_u8,
     sum_u8,
     estimate_q4,
@@ -322,6 +323,30 @@ pub(super) fn quantize_u8(x: &[f32], lo: f32, inv_step: f32, codes_out: &mut [u8
         let v = if v < 255.0 { v } else { 255.0 };
         *code = (v + ROUND).to_bits() as u8;
     }
+}
+
+#[inline(always)]
+pub(super) fn dot_f32_u4(query: &[f32], codes: &[u8]) -> f32 {
+    let half = query.len().div_ceil(2).min(codes.len());
+    let codes = &codes[..half];
+    let (low, high) = query.split_at(half);
+    let high = &high[..high.len().min(half)];
+    sum_lanes(low, codes, |code| code & 15) + sum_lanes(high, codes, |code| code >> 4)
+}
+
+/// `sum query_i part(codes_i)`, over as many as both have.
+#[inline(always)]
+fn sum_lanes(query: &[f32], codes: &[u8], part: impl Fn(u8) -> u8) -> f32 {
+    let (q_chunks, q_rest) = query.as_chunks::<LANES>();
+    let (c_chunks, c_rest) = codes.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (q, c) in q_chunks.iter().zip(c_chunks) {
+        for i in 0..LANES {
+            sums[i] += q[i] * f32::from(part(c[i]));
+        }
+    }
+    let rest = q_rest.iter().zip(c_chunks.get(q_chunks.len()).map_or(c_rest, |chunk| &chunk[..]));
+    sums.iter().sum::<f32>() + rest.map(|(q, &c)| q * f32::from(part(c))).sum::<f32>()
 }
 
 #[inline(always)]

@@ -316,6 +316,24 @@ fn a_query_times_codes_is_right_at_every_length_and_alignment() {
     }
 }
 
+#[test]
+fn four_bit_products_take_low_halves_first() {
+    let mut random = Random(41);
+    let bytes = random.bytes(8_000 + 64);
+    for n in lengths() {
+        let query = random.floats(n, Random::unit);
+        let half = n.div_ceil(2);
+        let codes = &bytes[n % 64..][..half];
+        let code = |i: usize| if i < half { codes[i] & 15 } else { codes[i - half] >> 4 };
+        let terms = || (0..n).map(|i| f64::from(query[i]) * f64::from(code(i)));
+        for set in available() {
+            let context = format!("{}, length {n}", set.name());
+            let got = set.dot_f32_u4(&query, codes);
+            assert_f32_sum(got, terms().sum(), terms().map(f64::abs).sum(), n, &context);
+        }
+    }
+}
+
 /// A node's neighbours: a code each, and the factors.
 struct Node {
     codes: Vec<Vec<u8>>,

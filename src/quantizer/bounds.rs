@@ -35,11 +35,19 @@
 //!      gamma together, and d 2^-48 for underflow, provided both lengths are [`Magnitude::Ordinary`]. Else no
 //!      bounds. Clamped to [0, 2].
 //!
+//! # Likely bounds
+//!
+//! Whether a row's place is certain enough to spare PostgreSQL a look at it need not be proven. The code's error is the
+//! rounding of coordinates that a random rotation made, so its direction has nothing to do with the query's: its part along
+//! the way from x^ to q has a standard deviation of error / sqrt(d), and six of them are exceeded by one in five hundred
+//! million. Likewise rounding errors of long sums are not all of one sign; sixteen roundoffs are more than was ever seen (a
+//! test looks). Bounds that PostgreSQL checks are the proven ones.
+//!
 //! For unit vectors of 384 dimensions everything but `error` adds up to about 6e-5, a hundredth of a typical
 //! `error`.
 
 use super::rotation::ROUNDOFF;
-use super::sq8::{Query, Sq8};
+use super::sq8::{Decoded, Query, Sq8};
 use super::{Frame, Magnitude};
 use crate::metric::Metric;
 
@@ -53,6 +61,15 @@ pub struct Measured {
     /// The SQL operator's result is not above this. Infinite if nothing is known, and then the result may be
     /// NaN.
     pub upper: f64,
+    /// Between which values the result lies, but for one time in a hundred million or so: see the module's last section.
+    pub likely: (f64, f64),
+}
+
+impl Measured {
+    /// Of a node that holds its vector as it is: the operator's result.
+    pub fn exact(result: f64) -> Self {
+        Self { distance: result as f32, lower: result, upper: result, likely: (result, result) }
+    }
 }
 
 /// The constants of the analysis above.
@@ -73,6 +90,17 @@ pub(super) struct Slack {
     /// d 2^-48.
     cosine_underflow: f64,
     dimensions_root: f64,
+    /// How much of a code's error can lie along the one direction that matters: all of it, if it has to be proven.
+    error: f64,
+}
+
+/// What kind of bounds are asked for.
+#[derive(Clone, Copy)]
+enum Certainty {
+    /// No result lies outside.
+    Proven,
+    /// Hardly any does.
+    Likely,
 }
 
 /// 2^-149.
@@ -98,27 +126,55 @@ impl Slack {
             underflow_root: (d * UNDERFLOW).sqrt(),
             cosine_underflow: d / (1u64 << 48) as f64,
             dimensions_root: d.sqrt(),
+            error: 1.0,
+        }
+    }
+
+    /// The same for likely bounds.
+    pub(super) fn likely(frame: &Frame) -> Self {
+        let d = frame.dimensions() as f64;
+        let proven = Self::new(frame);
+        let chance = |proven: f64| proven.min(CHANCE_ROUNDOFFS * ROUNDOFF);
+        Self {
+            frame: chance(proven.frame),
+            index: chance(proven.index),
+            operator: chance(proven.operator),
+            error: (CHANCE_DEVIATIONS / d.sqrt()).min(1.0),
+            ..proven
         }
     }
 }
 
-/// Bounds from the inner product of the query and a stored vector, whose distance is known.
-pub(super) fn measure(query: &Query, stored: Sq8<'_>, dot: f64, distance: f32) -> Measured {
-    let (lower, upper) = bounds(query, stored, dot).unwrap_or(match query.metric {
+/// See the last section of the analysis.
+const CHANCE_DEVIATIONS: f64 = 6.0;
+const CHANCE_ROUNDOFFS: f64 = 16.0;
+
+/// Bounds from what is known of a stored vector, whose distance is known.
+pub(super) fn measure(query: &Query, stored: Sq8<'_>, decoded: Decoded, distance: f32) -> Measured {
+    let nothing = match query.metric {
         Metric::InnerProduct => (f64::NEG_INFINITY, f64::INFINITY),
         _ => (0.0, f64::INFINITY),
-    });
-    Measured { distance, lower, upper }
+    };
+    let proven = bounds(query, stored, decoded, Certainty::Proven);
+    let (lower, upper) = proven.unwrap_or(nothing);
+    let likely = proven.and_then(|_| bounds(query, stored, decoded, Certainty::Likely)).unwrap_or(nothing);
+    Measured { distance, lower, upper, likely }
 }
 
 /// The interval, or `None` if nothing can be said.
-fn bounds(query: &Query, stored: Sq8<'_>, dot: f64) -> Option<(f64, f64)> {
-    let slack = &query.slack;
-    let error = f64::from(stored.header.error);
+fn bounds(query: &Query, stored: Sq8<'_>, decoded: Decoded, certainty: Certainty) -> Option<(f64, f64)> {
+    let slack = match certainty {
+        Certainty::Proven => &query.slack,
+        Certainty::Likely => &query.likely_slack,
+    };
+    let Decoded { dot, norm_squared, error: longest } = decoded;
+    // What the error can do along one direction.
+    let error = longest * slack.error;
     let code_norm = f64::from(stored.header.step) * f64::from(stored.header.code_norm_squared).sqrt();
     let reach = slack.dimensions_root * f64::from(stored.header.lo.abs()) + code_norm;
-    let norm = stored.norm_squared().max(0.0).sqrt() + 1e-7 * reach + error;
-    let dot_error = query.norm * (slack.index * code_norm + slack.double * reach);
+    let norm = norm_squared.max(0.0).sqrt() + 1e-7 * reach + longest;
+    // Twice, as a fine code adds a sum of its own, of less length.
+    let dot_error = query.norm * (2.0 * slack.index * code_norm + slack.double * reach);
 
     let (lower, upper) = match query.metric {
         Metric::InnerProduct => {
@@ -133,12 +189,15 @@ fn bounds(query: &Query, stored: Sq8<'_>, dot: f64) -> Option<(f64, f64)> {
         // For unit vectors the length between them says more than their inner product: its error is the smaller, the
         // nearer they are.
         _ => {
-            let squared = query.l2_squared_of(stored, dot);
+            let squared = query.norm_squared - 2.0 * dot + norm_squared;
             if !squared.is_finite() {
                 return None;
             }
             let sum_error = 2.0 * dot_error + slack.double * (query.norm_squared + reach * reach);
-            let beyond = error + slack.frame * (query.norm + norm) + 2.0 * slack.tiny;
+            // An error at right angles to the way between them lengthens it by its square.
+            let beyond = error.max(longest * longest / squared.max(longest * longest).sqrt())
+                + slack.frame * (query.norm + norm)
+                + 2.0 * slack.tiny;
             let lower = ((squared - sum_error).max(0.0).sqrt() - beyond).max(0.0);
             let upper = (squared + sum_error).max(0.0).sqrt() + beyond;
             (lower, upper)
@@ -173,10 +232,19 @@ mod tests {
     const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
 
     fn measured(frame: &Frame, query: &[f32], row: &[f32]) -> Measured {
+        measured_both_ways(frame, query, row)[0]
+    }
+
+    /// Without and with a fine code.
+    fn measured_both_ways(frame: &Frame, query: &[f32], row: &[f32]) -> [Measured; 2] {
         let (mut vector, mut codes) = (vec![0.0; row.len()], vec![0; row.len()]);
         let magnitude = frame.apply(row, &mut vector);
         let header = sq8::encode(&vector, magnitude, frame.length(), &mut codes);
-        Query::new(frame, query).measure(Sq8 { header, codes: &codes })
+        let mut fine = vec![0; sq8::fine_bytes(row.len())];
+        let fine_header = sq8::encode_fine(&vector, header, &codes, &mut fine);
+        let (query, stored) = (Query::new(frame, query), Sq8 { header, codes: &codes });
+        let fine = sq8::Fine { header: sq8::FineHeader::from_bytes(&fine_header.to_bytes()), codes: &fine };
+        [query.measure(stored, None), query.measure(stored, Some(fine))]
     }
 
     /// The operator with sums in order of the coordinates: the least accurate of the allowed ones.
@@ -194,7 +262,13 @@ mod tests {
     /// Fails if an operator's result lies outside the bounds. PostgreSQL sorts NaN above all numbers.
     fn check(metric: Metric, query: &[f32], row: &[f32]) {
         let frame = Frame::new(metric, query.len(), 11).unwrap();
-        let m = measured(&frame, query, row);
+        for m in measured_both_ways(&frame, query, row) {
+            check_measured(metric, query, row, m);
+        }
+    }
+
+    fn check_measured(metric: Metric, query: &[f32], row: &[f32], m: Measured) {
+        assert!(!m.likely.0.is_nan() && !m.likely.1.is_nan(), "{metric:?} {m:?}");
         assert!(!m.distance.is_nan() && !m.lower.is_nan() && m.lower <= m.upper, "{metric:?} {m:?}");
         assert!(metric == Metric::InnerProduct || m.lower >= 0.0);
         for exact in
@@ -276,6 +350,30 @@ mod tests {
                     check(metric, &add(&positive, mix, &gaussian(d, 6)), &positive);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn likely_bounds_are_narrow_and_hold() {
+        for (d, metric) in [300, 784, 1536].into_iter().flat_map(|d| METRICS.map(|metric| (d, metric))) {
+            let frame = Frame::new(metric, d, 5).unwrap();
+            let (mut proven, mut likely) = ([0.0; 2], [0.0; 2]);
+            for seed in 0..700 {
+                let offset = (seed % 3) as f32;
+                let x: Vec<f32> = gaussian(d, seed).iter().map(|x| x + offset).collect();
+                let q = add(&x, [0.05, 0.3, 1.0][seed as usize % 3], &gaussian(d, !seed));
+                let exact = metric.distance(&q, &x);
+                for (way, m) in measured_both_ways(&frame, &q, &x).into_iter().enumerate() {
+                    assert!(
+                        m.likely.0 <= exact && exact <= m.likely.1,
+                        "{metric:?} {d} {way}: {m:?} {exact}"
+                    );
+                    proven[way] += m.upper - m.lower;
+                    likely[way] += m.likely.1 - m.likely.0;
+                }
+            }
+            assert!(likely[0] < 0.5 * proven[0], "{metric:?} {d}: {likely:?} {proven:?}");
+            assert!(likely[1] < 0.15 * likely[0], "{metric:?} {d}: {likely:?} {proven:?}");
         }
     }
 

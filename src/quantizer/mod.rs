@@ -66,7 +66,7 @@ pub use estimator::{Estimator, InsertEstimator};
 pub use layout::{Bits, GROUP, GroupLayout, Groups};
 pub use rabitq::{Encoder, Factors, Neighbour};
 pub use rotation::Rotation;
-pub use sq8::{Query, Sq8};
+pub use sq8::{Fine, FineHeader, Query, Sq8};
 
 use crate::kernels;
 use crate::metric::{Geometry, Metric};

@@ -74,6 +74,92 @@ pub struct Sq8<'a> {
     pub codes: &'a [u8],
 }
 
+/// Four more bits per dimension of a stored vector, for those who are to be told how far it is from a query as exactly as
+/// may be: scans. The coarse code cuts a coordinate to a step, the fine one says in which sixteenth of the step it lies,
+/// so that
+///
+/// ```text
+/// x^^_i = lo + step (c_i + (n_i - 7.5) / 16)
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Fine<'a> {
+    pub header: FineHeader,
+    /// Two in a byte, as [`dot_f32_u4`](kernels::dot_f32_u4) takes them.
+    pub codes: &'a [u8],
+}
+
+/// What a node keeps of its fine vector besides the codes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FineHeader {
+    /// `|x^^|^2`, up to rounding to `f64`.
+    pub norm_squared: f64,
+    /// At least `|x - x^^|`; infinite where nothing is known.
+    pub error: f32,
+}
+
+impl FineHeader {
+    /// Size on a page, unaligned: the two fields in order, little endian.
+    pub const BYTES: usize = 12;
+
+    /// The header as a page holds it.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.norm_squared.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.error.to_le_bytes());
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let ([n0, n1, n2, n3, n4, n5, n6, n7], [e0, e1, e2, e3]) = {
+            let (norm, error) = bytes.split_at(8);
+            let (mut n, mut e) = ([0; 8], [0; 4]);
+            n.copy_from_slice(norm);
+            e.copy_from_slice(error);
+            (n, e)
+        };
+        Self {
+            norm_squared: f64::from_le_bytes([n0, n1, n2, n3, n4, n5, n6, n7]),
+            error: f32::from_le_bytes([e0, e1, e2, e3]),
+        }
+    }
+}
+
+/// Bytes of the fine codes of so many dimensions.
+pub fn fine_bytes(dimensions: usize) -> usize {
+    dimensions.div_ceil(2)
+}
+
+/// Encodes what `header` and `codes`, which [`encode`] made of it, leave of a vector.
+pub fn encode_fine(vector: &[f32], header: Header, codes: &[u8], fine: &mut [u8]) -> FineHeader {
+    debug_assert!(vector.len() == codes.len() && fine.len() == fine_bytes(vector.len()));
+    let (lo, step) = (f64::from(header.lo), f64::from(header.step));
+    let (mut norm_squared, mut error_squared) = (0.0, 0.0);
+    fine.fill(0);
+    for (i, (&x, &c)) in vector.iter().zip(codes).enumerate() {
+        let rest = if step > 0.0 { (f64::from(x) - lo) / step - f64::from(c) } else { 0.0 };
+        // Saturates: a coordinate beyond its step takes the outermost sixteenth, and NaN the first.
+        let sixteenth = ((rest + 0.5) * 16.0).min(15.0) as u8;
+        let (byte, shift) = if i < fine.len() { (i, 0) } else { (i - fine.len(), 4) };
+        fine[byte] |= sixteenth << shift;
+        let decoded = lo + step * (f64::from(c) + (f64::from(sixteenth) - 7.5) / 16.0);
+        norm_squared += decoded * decoded;
+        error_squared += (f64::from(x) - decoded) * (f64::from(x) - decoded);
+    }
+    // Where the coarse code knows nothing, neither does this one.
+    let error =
+        if header.error.is_finite() { (error_squared.sqrt() as f32).next_up() } else { f32::INFINITY };
+    FineHeader { norm_squared, error }
+}
+
+/// The length of the difference of two fine vectors whose headers and coarse codes are equal, rounded up.
+pub fn fine_difference(header: Header, one: &[u8], other: &[u8]) -> f32 {
+    let square = |a: u8, b: u8| i64::from(a.abs_diff(b)).pow(2);
+    let pairs = one.iter().zip(other);
+    let sum: i64 = pairs.map(|(&a, &b)| square(a & 15, b & 15) + square(a >> 4, b >> 4)).sum();
+    (f64::from(header.step) / 16.0 * (sum as f64).sqrt()) as f32 * (1.0 + f32::EPSILON)
+}
+
 /// Ranges below this are not resolved: a finer step's inverse would overflow.
 const SMALLEST_RANGE: f64 = 1e-35;
 
@@ -200,12 +286,24 @@ impl Sq8<'_> {
     }
 }
 
+/// What bounds start from: a stored vector as decoded, coarsely or finely.
+#[derive(Clone, Copy)]
+pub(super) struct Decoded {
+    /// Its inner product with the query, before rounding to `f32`.
+    pub dot: f64,
+    /// Its length, squared.
+    pub norm_squared: f64,
+    /// At least how far it is from the vector itself.
+    pub error: f64,
+}
+
 /// A query prepared for distances to stored vectors.
 pub struct Query {
     pub(super) geometry: Geometry,
     pub(super) metric: Metric,
     pub(super) magnitude: Magnitude,
     pub(super) slack: Slack,
+    pub(super) likely_slack: Slack,
     vector: Vec<f32>,
     pub(super) norm_squared: f64,
     pub(super) norm: f64,
@@ -229,6 +327,7 @@ impl Query {
             metric: frame.metric(),
             magnitude,
             slack: Slack::new(frame),
+            likely_slack: Slack::likely(frame),
             norm_squared,
             norm: norm_squared.sqrt(),
             sum: sum(&vector),
@@ -252,10 +351,22 @@ impl Query {
         self.distance_of(stored, self.dot(stored))
     }
 
-    /// The distance, and between which values the SQL operator's result lies.
-    pub fn measure(&self, stored: Sq8<'_>) -> Measured {
+    /// The distance, and between which values the SQL operator's result lies: more narrowly if there is a fine code.
+    pub fn measure(&self, stored: Sq8<'_>, fine: Option<Fine<'_>>) -> Measured {
         let dot = self.dot(stored);
-        bounds::measure(self, stored, dot, self.distance_of(stored, dot))
+        let distance = self.distance_of(stored, dot);
+        let Some(Fine { header: FineHeader { norm_squared, error }, codes }) = fine else {
+            let error = f64::from(stored.header.error);
+            return bounds::measure(
+                self,
+                stored,
+                Decoded { dot, norm_squared: stored.norm_squared(), error },
+                distance,
+            );
+        };
+        let sixteenths = f64::from(kernels::dot_f32_u4(&self.vector, codes)) - 7.5 * self.sum;
+        let dot = dot + f64::from(stored.header.step) / 16.0 * sixteenths;
+        bounds::measure(self, stored, Decoded { dot, norm_squared, error: f64::from(error) }, distance)
     }
 
     /// `<q, x^>` before rounding to `f32`; distance and bounds start from it.
@@ -264,16 +375,11 @@ impl Query {
         lo * self.sum + step * f64::from(kernels::dot_f32_u8(&self.vector, stored.codes))
     }
 
-    /// `|q - x^|^2`, from the inner product. May be negative by rounding.
-    pub(super) fn l2_squared_of(&self, stored: Sq8<'_>, dot: f64) -> f64 {
-        self.norm_squared - 2.0 * dot + stored.norm_squared()
-    }
-
     fn distance_of(&self, stored: Sq8<'_>, dot: f64) -> f32 {
         let distance = match self.geometry {
             // A maximum with NaN would be 0.
             Geometry::L2Squared => {
-                let squared = self.l2_squared_of(stored, dot) as f32;
+                let squared = (self.norm_squared - 2.0 * dot + stored.norm_squared()) as f32;
                 if squared < 0.0 { 0.0 } else { squared }
             }
             Geometry::NegativeInnerProduct => -dot as f32,

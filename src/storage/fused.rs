@@ -2,7 +2,7 @@
 
 use super::kind::{Kind, Linked, NewLink};
 use super::meta::{Meta, NodeKind};
-use super::node::fused::{Fused, FusedMut, Layout};
+use super::node::fused::{Fused, FusedMut, Layout, Shape};
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::change_tuple;
@@ -10,7 +10,8 @@ use crate::hnsw::{Decision, Flags, Frontier, Met, Newcomer};
 use crate::kernels;
 use crate::metric::Metric;
 use crate::quantizer::{
-    Bits, Encoder, Estimator, Frame, InsertEstimator, Magnitude, Measured, Neighbour, Query, Sq8, sq8,
+    Bits, Encoder, Estimator, Fine, FineHeader, Frame, InsertEstimator, Magnitude, Measured, Neighbour,
+    Query, Sq8, sq8,
 };
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub struct FusedKind {
     frame: Arc<Frame>,
     base: Layout,
     upper: Layout,
+    has_fine: bool,
 }
 
 /// A vector to compare fused nodes with.
@@ -32,11 +34,17 @@ pub struct FusedQuery {
 pub struct OwnSq8 {
     header: sq8::Header,
     codes: Box<[u8]>,
+    /// Only of a vector that is about to be written, and only if the index has them: nodes are compared without.
+    fine: Option<(FineHeader, Box<[u8]>)>,
 }
 
 impl OwnSq8 {
     fn borrow(&self) -> Sq8<'_> {
         Sq8 { header: self.header, codes: &self.codes }
+    }
+
+    fn fine(&self) -> Option<Fine<'_>> {
+        self.fine.as_ref().map(|(header, codes)| Fine { header: *header, codes })
     }
 
     fn decode(&self) -> Vec<f32> {
@@ -62,8 +70,15 @@ impl FusedKind {
     /// The nodes of the index that `meta` describes; `None` if it is not one of fused nodes, or damaged.
     pub fn new(meta: &Meta, frame: Arc<Frame>) -> Option<Self> {
         let bits = Bits::from_count(meta.bits)?;
-        let layout = |is_base, slots| Layout::new(is_base, meta.dimensions, bits, slots);
-        Some(Self { frame, base: layout(true, meta.base_slots), upper: layout(false, meta.upper_slots) })
+        let (dimensions, has_fine) = (meta.dimensions, meta.has_fine());
+        let layout =
+            |level_is_base, slots| Layout::new(Shape { level_is_base, dimensions, bits, has_fine }, slots);
+        Some(Self {
+            frame,
+            base: layout(true, meta.base_slots),
+            upper: layout(false, meta.upper_slots),
+            has_fine,
+        })
     }
 
     fn layout(&self, level: u8) -> &Layout {
@@ -142,7 +157,11 @@ impl Kind for FusedKind {
         let mut codes = vec![0; self.base.dimensions()].into_boxed_slice();
         let header =
             sq8::encode(query.query.vector(), query.query.magnitude(), self.frame.length(), &mut codes);
-        OwnSq8 { header, codes }
+        let fine = self.has_fine.then(|| {
+            let mut fine = vec![0; sq8::fine_bytes(codes.len())].into_boxed_slice();
+            (sq8::encode_fine(query.query.vector(), header, &codes, &mut fine), fine)
+        });
+        OwnSq8 { header, codes, fine }
     }
 
     fn query_of(&self, own: &OwnSq8) -> FusedQuery {
@@ -157,12 +176,12 @@ impl Kind for FusedKind {
 
     #[inline]
     fn measure(&self, query: &FusedQuery, node: Fused<'_>) -> Measured {
-        query.query.measure(node.vector())
+        query.query.measure(node.vector(), node.fine())
     }
 
     fn own(&self, node: Fused<'_>) -> OwnSq8 {
         let Sq8 { header, codes } = node.vector();
-        OwnSq8 { header, codes: codes.into() }
+        OwnSq8 { header, codes: codes.into(), fine: None }
     }
 
     fn between(&self, one: &OwnSq8, other: &OwnSq8) -> f32 {
@@ -191,14 +210,22 @@ impl Kind for FusedKind {
     fn absorb(&self, tuple: &mut [u8], own: &OwnSq8) {
         let Some(node) = self.view(0, tuple) else { return };
         let mut stored = self.own(node);
-        if stored.header.error < own.header.error {
-            stored.header.error = own.header.error;
-            self.set_own(0, tuple, &stored);
-        }
+        stored.header.error = stored.header.error.max(own.header.error);
+        stored.fine = node.fine().zip(own.fine()).map(|(fine, other)| {
+            // The other vector is no farther from this fine code than from its own and that from this one.
+            let apart = sq8::fine_difference(stored.header, fine.codes, other.codes);
+            let error = fine.header.error.max((other.header.error + apart).next_up());
+            (FineHeader { error, ..fine.header }, fine.codes.into())
+        });
+        self.set_own(0, tuple, &stored);
     }
 
     fn set_own(&self, level: u8, tuple: &mut [u8], own: &OwnSq8) {
-        FusedMut { layout: self.layout(level), tuple }.set_vector(own.borrow());
+        let mut node = FusedMut { layout: self.layout(level), tuple };
+        node.set_vector(own.borrow());
+        if let Some(fine) = own.fine() {
+            node.set_fine(fine);
+        }
     }
 
     fn set_links(&self, level: u8, tuple: &mut [u8], own: &OwnSq8, links: &[NewLink<'_, OwnSq8>]) {

@@ -93,7 +93,7 @@ impl Kind for PlainKind {
 
     fn measure(&self, query: &Vec<f32>, node: Plain<'_>) -> Measured {
         let exact = self.metric.distance(query, &self.own(node));
-        Measured { distance: exact as f32, lower: exact, upper: exact }
+        Measured::exact(exact)
     }
 
     fn own(&self, node: Plain<'_>) -> Vec<f32> {

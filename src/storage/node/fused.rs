@@ -8,6 +8,9 @@
 //! 8 x ceil(slots / 64)     flags, one bit per slot: another link hides this one
 //! 20                       own vector: lo, step, error (f32), code sum, sum of the codes' squares (u32)
 //! d                        own vector: codes
+//! on the base level of an index of fine vectors:
+//!   12                     own vector: length squared (f64) and error (f32) with the fine codes
+//!   ceil(d / 2)            own vector: fine codes, dimension i in the low half of byte i, or in the high half of byte i - size
 //! per group of 8 slots (the last may be smaller):
 //!   lanes x code bytes     neighbours' codes, interleaved word by word
 //!   lanes x 4, lanes x 4   f_add, f_rescale
@@ -16,7 +19,7 @@
 
 use super::{Header, HeaderMut, header_size, pieces_for, tid_at};
 use crate::hnsw::Flags;
-use crate::quantizer::{Bits, Factors, GROUP, GroupLayout, Groups, Neighbour, Sq8, sq8};
+use crate::quantizer::{Bits, Factors, Fine, FineHeader, GROUP, GroupLayout, Groups, Neighbour, Sq8, sq8};
 use crate::storage::meta::NodeKind;
 use crate::storage::page::{MAX_ITEM_SIZE, item_size_for};
 use crate::storage::tid::{IndexTid, TID_SIZE};
@@ -25,32 +28,62 @@ use crate::storage::tid::{IndexTid, TID_SIZE};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     level_is_base: bool,
+    has_fine: bool,
     group: GroupLayout,
     slots: usize,
     pieces: usize,
 }
 
+/// What a level and an index decide about the layout of tuples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub level_is_base: bool,
+    pub dimensions: usize,
+    /// Bits per dimension of a neighbour's code.
+    pub bits: Bits,
+    /// Whether nodes keep fine codes of their own vectors, on the base level.
+    pub has_fine: bool,
+}
+
 impl Layout {
-    /// The layout of tuples of level 0 (`level_is_base`) or above, with room for `slots` links.
-    pub fn new(level_is_base: bool, dimensions: usize, bits: Bits, slots: usize) -> Self {
-        let mut layout = Self { level_is_base, group: GroupLayout::new(dimensions, bits), slots, pieces: 0 };
+    /// The layout of tuples of this shape with room for `slots` links.
+    pub fn new(shape: Shape, slots: usize) -> Self {
+        let Shape { level_is_base, dimensions, bits, has_fine } = shape;
+        let has_fine = has_fine && level_is_base;
+        let group = GroupLayout::new(dimensions, bits);
+        let mut layout = Self { level_is_base, has_fine, group, slots, pieces: 0 };
         layout.pieces = pieces_for(layout.size());
         layout
     }
 
     /// The number of slots near `target` with which whole tuples fill pages best.
     ///
-    /// At most a quarter more or less than `target`; if no whole number of tuples fits a page that way, `target`.
-    pub fn slots_for(level_is_base: bool, dimensions: usize, bits: Bits, target: usize) -> usize {
-        let range = target - target / 4..=target + target / 4;
+    /// At most three tenths less or a quarter more than `target`, and such that no more than a quarter of the page is left, if
+    /// that can be; if no whole number of tuples fits a page that way, `target`. Above the base level no tuple has a page
+    /// to itself if two fit.
+    pub fn slots_for(shape: Shape, target: usize) -> usize {
+        let range = target - target * 3 / 10..=target + target / 4;
         let fits = |count: usize| {
-            let slots = range.clone().rev().find(|&slots| {
-                Self::new(level_is_base, dimensions, bits, slots).size() <= item_size_for(count)
-            })?;
-            Some(slots)
+            let size = |slots| Self::new(shape, slots).size();
+            let slots = range.clone().rev().find(|&slots| size(slots) <= item_size_for(count))?;
+            Some((4 * size(slots) < 3 * item_size_for(count), slots.abs_diff(target), slots))
         };
-        let distance = |slots: &usize| slots.abs_diff(target);
-        (1..=MAX_ITEM_SIZE / 64).filter_map(fits).min_by_key(distance).unwrap_or(target)
+        if !shape.level_is_base
+            && let Some((.., slots)) = fits(2).filter(|&(.., slots)| slots < target)
+        {
+            return slots;
+        }
+        (1..=MAX_ITEM_SIZE / 64).filter_map(fits).min().map_or(target, |(.., slots)| slots)
+    }
+
+    /// The base level's shape, with fine codes unless fewer tuples would then fit a page.
+    pub fn base_shape(dimensions: usize, bits: Bits, target: usize) -> Shape {
+        let shape = |has_fine| Shape { level_is_base: true, dimensions, bits, has_fine };
+        let room = |shape| {
+            let layout = Self::new(shape, Self::slots_for(shape, target));
+            (MAX_ITEM_SIZE / layout.size(), std::cmp::Reverse(layout.pieces))
+        };
+        shape(room(shape(true)) >= room(shape(false)))
     }
 
     pub fn dimensions(&self) -> usize {
@@ -85,8 +118,13 @@ impl Layout {
         self.flags() + 8 * self.slots.div_ceil(64)
     }
 
-    fn groups(&self) -> usize {
+    fn fine(&self) -> usize {
         self.vector() + sq8::Header::BYTES + self.dimensions()
+    }
+
+    fn groups(&self) -> usize {
+        let fine = if self.has_fine { FineHeader::BYTES + sq8::fine_bytes(self.dimensions()) } else { 0 };
+        self.fine() + fine
     }
 
     /// Layout of the group that begins with slot `first`, and where it and its addresses are.
@@ -131,6 +169,14 @@ impl<'a> Fused<'a> {
         header.copy_from_slice(&self.tuple[at..at + sq8::Header::BYTES]);
         let codes = &self.tuple[at + sq8::Header::BYTES..][..self.layout.dimensions()];
         Sq8 { header: sq8::Header::from_bytes(&header), codes }
+    }
+
+    /// The fine code of the node's own vector, where there is one.
+    #[inline]
+    pub fn fine(&self) -> Option<Fine<'a>> {
+        let bytes = &self.tuple[self.layout.fine()..self.layout.groups()];
+        let (header, codes) = bytes.split_first_chunk()?;
+        Some(Fine { header: FineHeader::from_bytes(header), codes })
     }
 
     pub fn flags(&self) -> Flags {
@@ -185,9 +231,18 @@ impl FusedMut<'_> {
     /// Writes the node's own vector.
     pub fn set_vector(&mut self, vector: Sq8<'_>) {
         let at = self.layout.vector();
-        let (header, codes) = self.tuple[at..self.layout.groups()].split_at_mut(sq8::Header::BYTES);
+        let (header, codes) = self.tuple[at..self.layout.fine()].split_at_mut(sq8::Header::BYTES);
         header.copy_from_slice(&vector.header.to_bytes());
         codes.copy_from_slice(vector.codes);
+    }
+
+    /// Writes the fine code of the node's own vector, where there is room for one.
+    pub fn set_fine(&mut self, fine: Fine<'_>) {
+        let bytes = &mut self.tuple[self.layout.fine()..self.layout.groups()];
+        if let Some((header, codes)) = bytes.split_first_chunk_mut() {
+            *header = fine.header.to_bytes();
+            codes.copy_from_slice(fine.codes);
+        }
     }
 
     pub fn set_flags(&mut self, flags: &Flags) {
@@ -224,19 +279,42 @@ mod tests {
 
     #[test]
     fn slots_are_those_of_the_design() {
-        for (dimensions, slots, per_page) in [(384, 35, 3), (768, 29, 2), (1536, 31, 1)] {
-            let found = Layout::slots_for(true, dimensions, Bits::One, 32);
+        let shape =
+            |dimensions, has_fine| Shape { level_is_base: true, dimensions, bits: Bits::One, has_fine };
+        let cases = [
+            (384, false, 35, 3),
+            (768, false, 29, 2),
+            (768, true, 25, 2),
+            (1536, false, 31, 1),
+            (1536, true, 27, 1),
+        ];
+        for (dimensions, has_fine, slots, per_page) in cases {
+            let found = Layout::slots_for(shape(dimensions, has_fine), 32);
             assert_eq!(found, slots, "{dimensions}");
-            assert!(Layout::new(true, dimensions, Bits::One, found).size() <= item_size_for(per_page));
+            assert!(Layout::new(shape(dimensions, has_fine), found).size() <= item_size_for(per_page));
         }
         // Where a tuple takes several pages, the target stands.
-        assert_eq!(Layout::slots_for(true, 16_000, Bits::One, 32), 32);
-        assert_eq!(Layout::new(true, 16_000, Bits::One, 32).pieces(), 9);
+        assert_eq!(Layout::slots_for(shape(16_000, false), 32), 32);
+        assert_eq!(Layout::new(shape(16_000, false), 32).pieces(), 9);
+        let upper = Shape { level_is_base: false, ..shape(1536, true) };
+        assert_eq!(Layout::slots_for(upper, 16), 12);
+        // Two to a page, with fine codes as without; and where they do not fit with them, without.
+        assert_eq!(Layout::slots_for(shape(784, true), 32), 23);
+        for (dimensions, has_fine) in
+            [(512, false), (768, true), (784, true), (832, false), (900, true), (1536, true)]
+        {
+            assert_eq!(
+                Layout::base_shape(dimensions, Bits::One, 32),
+                shape(dimensions, has_fine),
+                "{dimensions}"
+            );
+        }
     }
 
     #[test]
     fn links_are_read_back_in_groups() {
-        let layout = Layout::new(true, 100, Bits::Two, 13);
+        let shape = Shape { level_is_base: true, dimensions: 100, bits: Bits::Two, has_fine: false };
+        let layout = Layout::new(shape, 13);
         let mut tuple = vec![0; layout.size()];
         let mut node = FusedMut { layout: &layout, tuple: &mut tuple };
         node.header().initialise(NodeKind::Fused, 0, None, &[]);
