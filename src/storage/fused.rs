@@ -308,16 +308,14 @@ impl Kind for FusedKind {
         to: IndexTid,
         new: &mut FusedTarget,
         may_go: &dyn Fn(IndexTid) -> bool,
-    ) -> Result<bool> {
+    ) -> Result<Option<Linked>> {
         let slots = self.layout(level).slots();
-        let linked =
-            self.link(store, level, node, to, new, &Met::none(), |newcomer, flags, neighbours| {
-                if neighbours.len() < slots {
-                    return newcomer.decide(flags, slots);
-                }
-                newcomer.insist(flags, |slot| neighbours.get(slot).is_some_and(|&other| may_go(other)))
-            })?;
-        Ok(linked.is_some())
+        self.link(store, level, node, to, new, &Met::none(), |newcomer, flags, neighbours| {
+            if neighbours.len() < slots {
+                return newcomer.decide(flags, slots);
+            }
+            newcomer.insist(flags, |slot| neighbours.get(slot).is_some_and(|&other| may_go(other)))
+        })
     }
 }
 

@@ -120,7 +120,7 @@ pub trait Kind: Sized {
     /// Links `node` to the node at `to` whether it is the better for it or not, so that a path leads there. A full node
     /// gives up a link for which `may_go` says so, by preference the farthest of those that others hide.
     ///
-    /// True if the link was written, or was there already; false if there is no link to give up.
+    /// `None` if there is no link to give up.
     fn insist<S: PageStore>(
         &self,
         store: &S,
@@ -129,7 +129,7 @@ pub trait Kind: Sized {
         to: IndexTid,
         new: &mut Self::Target,
         may_go: &dyn Fn(IndexTid) -> bool,
-    ) -> Result<bool>;
+    ) -> Result<Option<Linked>>;
 }
 
 /// A link that was written, or was there already.

@@ -80,7 +80,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         nearest.sort_by(|one, other| one.distance.total_cmp(&other.distance));
         for link in &nearest {
             let is_linked_to = |other| links.contains(&other);
-            if self.kind.insist(self.store, *level, link.id, *tid, &mut target, &is_linked_to)? {
+            if self.kind.insist(self.store, *level, link.id, *tid, &mut target, &is_linked_to)?.is_some() {
                 return Ok(true);
             }
         }
@@ -97,7 +97,8 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         Ok(self.rewrite(patient, &found)?
             && self
                 .kind
-                .insist(self.store, *level, first.id, *tid, &mut target, &|other| other == given_up)?)
+                .insist(self.store, *level, first.id, *tid, &mut target, &|other| other == given_up)?
+                .is_some())
     }
 
     /// The neighbour of a node that is nearest to the patient.

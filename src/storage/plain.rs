@@ -218,16 +218,17 @@ impl Kind for PlainKind {
         to: IndexTid,
         _new: &mut Vec<f32>,
         may_go: &dyn Fn(IndexTid) -> bool,
-    ) -> Result<bool> {
+    ) -> Result<Option<Linked>> {
         let layout = self.layout(level);
-        let mut is_linked = false;
+        let mut linked = None;
         let written = change_tuple(store, node, |tuple| {
             let Some(view) = self.view(level, tuple) else { return Ok(None) };
             let mut neighbours: Vec<IndexTid> = view.neighbours().collect();
-            is_linked = neighbours.contains(&to);
-            if view.header().is_dead() || is_linked {
+            linked = neighbours.contains(&to).then_some(Linked { in_place_of: None });
+            if view.header().is_dead() || linked.is_some() {
                 return Ok(None);
             }
+            let mut in_place_of = None;
             if neighbours.len() < layout.slots() {
                 neighbours.push(to);
             } else {
@@ -235,11 +236,11 @@ impl Kind for PlainKind {
                 let Some(given_up) = neighbours.iter_mut().rev().find(|other| may_go(**other)) else {
                     return Ok(None);
                 };
-                *given_up = to;
+                in_place_of = Some(std::mem::replace(given_up, to));
             }
             PlainMut { layout, tuple }.set_links(neighbours.into_iter());
-            Ok(Some(()))
+            Ok(Some(Linked { in_place_of }))
         })?;
-        Ok(written.is_some() || is_linked)
+        Ok(written.or(linked))
     }
 }

@@ -11,7 +11,12 @@ use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::read_tuple;
 
-/// The tuples which paths lead to. Memory: two bits per item, and what numbers the items.
+/// The tuples which paths lead to: along the links of one level, from the entry point's node. That a node has a tuple on a
+/// level above does not count, as searches come down at a few nodes only.
+///
+/// Insertions preserve such paths: whoever gives up a neighbour for a new node leads to it through that.
+///
+/// Memory: two bits per item, and what numbers the items.
 pub struct Reach<'a, S, K> {
     store: &'a S,
     kind: &'a K,
@@ -29,7 +34,14 @@ impl<'a, S: PageStore, K: Kind> Reach<'a, S, K> {
         let mut reach = Self { store, kind, items, reached, waiting, scratch: Vec::new() };
         let entry = Meta::expect(&*store.read(META_BLOCK)?)?.entry_point;
         if let Some(entry) = entry {
-            reach.arrive(entry.id);
+            let mut next = Some(entry.id);
+            while let Some(tid) = next.filter(|&tid| reach.arrive(tid)) {
+                let below = read_tuple(store, tid, &mut reach.scratch, |tuple| {
+                    let level = tuple.get(1).copied().unwrap_or(0);
+                    Ok(kind.view(level, tuple).and_then(|view| view.header().below()))
+                })?;
+                next = below.flatten();
+            }
             // Page after page, again and again: what a page leads to on later ones is looked at in the same round.
             while reach.go_round()? {}
         }
@@ -84,7 +96,7 @@ impl<'a, S: PageStore, K: Kind> Reach<'a, S, K> {
         let targets = read_tuple(self.store, tid, &mut scratch, |tuple| {
             let level = tuple.get(1).copied().unwrap_or(0);
             let view = kind.view(level, tuple).ok_or(unreadable(tid))?;
-            Ok(view.neighbours().chain(view.header().below()).collect::<Vec<_>>())
+            Ok(view.neighbours().collect::<Vec<_>>())
         });
         self.scratch = scratch;
         arrived.extend(targets?.into_iter().flatten().filter(|&target| self.arrive(target)));

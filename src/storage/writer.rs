@@ -125,17 +125,15 @@ fn add_node<S: PageStore, K: Kind>(
                 given_up.push(neighbour);
             }
         }
-        if level == 0 {
-            take_over(store, kind, tuple, own, &given_up)?;
-            if !is_linked && kind.forces_ways_in() {
-                let is_shared = |other| links.iter().any(|link| link.id == other);
-                for link in links {
-                    if kind.insist(store, 0, link.id, tuple, &mut target, &is_shared)? {
-                        break;
-                    }
-                }
-            }
+        if level > 0 {
+            continue;
         }
+        // A node nobody took is forced upon the nearest.
+        if let Some(nearest) = links.first().filter(|_| !is_linked && kind.forces_ways_in()) {
+            let linked = kind.insist(store, 0, nearest.id, tuple, &mut target, &|_| true)?;
+            given_up.extend(linked.and_then(|linked| linked.in_place_of));
+        }
+        take_over(store, kind, tuple, own, &given_up)?;
     }
     let level = tuples.len().saturating_sub(1) as u8;
     Ok(EntryPoint { id: tuples.last().copied().unwrap_or(IndexTid::NONE), level })

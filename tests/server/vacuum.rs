@@ -48,6 +48,8 @@ fn rounds_of_deleting_and_inserting_lose_few_rows() -> Result {
     let database = Database::alone("vacuum-rounds")?;
     let mut client = database.client()?;
     set(&mut client, "hnsw.ef_search", 1000)?;
+    // By one thread, so that the result is the same every time.
+    set(&mut client, "max_parallel_maintenance_workers", 0)?;
     let mut random = Random::new(65);
     for dimensions in [2, 60, 1700] {
         create_table(&mut client, "points", &random.vectors(300, dimensions))?;
