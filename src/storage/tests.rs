@@ -49,7 +49,9 @@ fn who_is_given_up_for_a_new_node_is_linked_to_it_instead() {
             let report = check(&bed.pages, kind, 20).expect("a readable index");
             // Without that, 12.8 and 27 at the most.
             assert!(report.average_degree() > 13.0, "{metric:?} {dimensions}: {}", report.average_degree());
-            assert!(report.statistics.unreachable < 5, "{metric:?}: {}", report.statistics.unreachable);
+            // No insertion cuts anybody off, but for inner product, where nodes may be nobody's neighbour.
+            let most = if kind.forces_ways_in() { 0 } else { 10 };
+            assert!(report.statistics.unreachable <= most, "{metric:?}: {}", report.statistics.unreachable);
         });
     }
 }
