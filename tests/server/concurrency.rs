@@ -136,8 +136,8 @@ fn equal_rows_inserted_together_share_elements() -> Result {
     set(&mut client, "hnsw.ef_search", 1000)?;
     let all = count(&mut client, found)?;
     println!("{all} of 500 equal rows found");
-    // pgvector finds 486; here 425 were seen. Equal rows in many nodes hide each other: see the README's limits.
-    ensure!(all >= 400, "{all} of 500 rows found");
+    // pgvector finds 486.
+    ensure!(all >= 486, "{all} of 500 rows found");
     set(&mut client, "hnsw.ef_search", 1)?;
     let of_one = count(&mut client, found)?;
     ensure!((1..=10).contains(&of_one), "an element with {of_one} rows");
