@@ -101,6 +101,9 @@ class InServer:
             self.inside.run("SELECT pg_prewarm(reltoastrelid) FROM pg_class WHERE relname = 'items' AND reltoastrelid <> 0")
         except server.ServerError:
             pass
+        # Not every engine answers without settings.
+        for statement in self.engine.settings(self.dataset.rows)[-1].statements:
+            self.connection.run(statement)
         example = f"array_fill(0.5::real, ARRAY[{self.dataset.dimensions}])::vector"
         plan = self.connection.run(f"EXPLAIN {self.query(WANTED).replace('$1', example)}")
         if self.engine.has_index != any("items_v" in line for (line,) in plan):
