@@ -159,7 +159,7 @@ fn bounds(query: &Query, stored: Sq8<'_>, dot: f64) -> Option<(f64, f64)> {
             (query.magnitude == Magnitude::Ordinary).then_some((lower.max(0.0), upper.min(2.0)))
         }
         Metric::InnerProduct => (query.norm * norm < LARGEST_SUM).then_some((lower, upper)),
-        Metric::L1 => None,
+        Metric::L1 | Metric::Hamming | Metric::Jaccard => None,
     }
 }
 
