@@ -7,7 +7,7 @@ use quartzdb::metric::Metric;
 use quartzdb::quantizer::Frame;
 use quartzdb::storage::{
     FusedKind, HeapTid, InsertPlanner, Kind, META_BLOCK, MemoryPages, Meta, PageStore, Reader, Row, Scan,
-    insert,
+    ValueType, insert,
 };
 use std::hint::black_box;
 use std::sync::Arc;
@@ -27,6 +27,11 @@ impl Uniform {
     }
 }
 
+/// A vector as rows bring it.
+fn value_of(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
 /// An index in memory.
 struct Index {
     kind: FusedKind,
@@ -38,7 +43,7 @@ struct Index {
 
 impl Index {
     fn new(dimensions: usize) -> Result<Self> {
-        let meta = Meta::new(Metric::Cosine, dimensions, PARAMS);
+        let meta = Meta::new(Metric::Cosine, ValueType::Floats, dimensions, PARAMS);
         let frame = Frame::new(meta.metric, dimensions, meta.seed).context("cosine is estimable")?;
         let kind = FusedKind::new(&meta, Arc::new(frame)).context("a sound meta page")?;
         let pages = MemoryPages::new(MOST_PAGES);
@@ -51,7 +56,7 @@ impl Index {
     }
 
     fn insert(&mut self, vector: &[f32]) -> Result<()> {
-        let row = Row { vector, tid: HeapTid { block: self.rows, offset: 1 } };
+        let row = Row { value: &value_of(vector), tid: HeapTid { block: self.rows, offset: 1 } };
         let level = PARAMS.level(self.levels.next());
         self.rows += 1;
         insert(&self.pages, &self.kind, PARAMS, &mut self.planner, level, row)
@@ -69,7 +74,7 @@ impl Index {
 /// Which of a search's candidates become links.
 fn selection(c: &mut Criterion, index: &Index, vectors: &[&[f32]]) {
     let kind = &index.kind;
-    let own = |vector: &[f32]| kind.stored(&kind.query(vector));
+    let own = |vector: &[f32]| kind.stored(&kind.query(&value_of(vector)));
     let node = own(vectors[0]);
     let mut candidates: Vec<_> = vectors
         .iter()
@@ -98,11 +103,12 @@ fn selection(c: &mut Criterion, index: &Index, vectors: &[&[f32]]) {
 /// Everything a query costs but PostgreSQL.
 fn searches(c: &mut Criterion, index: &Index, queries: &[&[f32]]) {
     let mut search = Search::new();
+    let queries: Vec<Vec<u8>> = queries.iter().map(|query| value_of(query)).collect();
     for ef in [10, 40, 100, 200] {
         let mut asked = queries.iter().cycle();
         c.bench_function(&format!("search/ef {ef}"), |b| {
             b.iter(|| {
-                let query = index.kind.query(asked.next().copied().unwrap_or_default());
+                let query = index.kind.query(asked.next().map_or(&[], Vec::as_slice));
                 let mut reader = Reader::new(&index.pages, &index.kind, query, Scan);
                 search
                     .begin(&mut reader, index.kind.search_width(ef), ef, Mode::Once)

@@ -1,8 +1,8 @@
 //! The distances an index can order by: the SQL operator's exact value, and what an index may assume about
 //! it.
 
-use crate::kernels::Element;
 use crate::kernels::sparse::{self, Sparse};
+use crate::kernels::{self, Element};
 
 /// The distance behind an operator class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub enum Metric {
     Cosine,
     /// `<+>`: taxicab distance.
     L1,
+    /// `<~>`: number of bits that differ. Of bit strings only.
+    Hamming,
+    /// `<%>`: one minus the share of the bits set in both among those set in either. Of bit strings only.
+    Jaccard,
 }
 
 /// What the quantiser computes with in place of an estimable [`Metric`]: each orders rows as its metric does.
@@ -41,7 +45,7 @@ impl Metric {
         match self {
             Metric::L2 => Some(Geometry::L2Squared),
             Metric::Cosine | Metric::InnerProduct => Some(Geometry::NegativeInnerProduct),
-            Metric::L1 => None,
+            Metric::L1 | Metric::Hamming | Metric::Jaccard => None,
         }
     }
 
@@ -52,7 +56,7 @@ impl Metric {
 
     /// What the SQL operator returns for dense vectors of equal length, pgvector's arithmetic: sums in
     /// `f32` and in any order, everything else in `f64`. Sums that overflow are infinite; a cosine with a
-    /// zero vector, or with overflowed norms, is NaN.
+    /// zero vector, or with overflowed norms, is NaN, as is everything that has no operator.
     #[inline]
     pub fn distance<E: Element>(self, a: &[E], b: &[E]) -> f64 {
         match self {
@@ -60,6 +64,7 @@ impl Metric {
             Metric::InnerProduct => -f64::from(E::dot(a, b)),
             Metric::Cosine => cosine_distance(E::dot_and_norms(a, b)),
             Metric::L1 => f64::from(E::l1(a, b)),
+            Metric::Hamming | Metric::Jaccard => f64::NAN,
         }
     }
 
@@ -71,6 +76,20 @@ impl Metric {
             Metric::InnerProduct => -f64::from(sparse::dot(a, b)),
             Metric::Cosine => cosine_distance(sparse::dot_and_norms(a, b)),
             Metric::L1 => f64::from(sparse::l1(a, b)),
+            Metric::Hamming | Metric::Jaccard => f64::NAN,
+        }
+    }
+
+    /// [`Metric::distance`] of bit strings. Two in which no bit is set in both have the Jaccard distance 1.
+    #[inline]
+    pub fn bit_distance(self, a: &[u8], b: &[u8]) -> f64 {
+        match self {
+            Metric::Hamming => kernels::hamming(a, b) as f64,
+            Metric::Jaccard => match kernels::jaccard_counts(a, b) {
+                (0, _) => 1.0,
+                (both, either) => 1.0 - both as f64 / either as f64,
+            },
+            _ => f64::NAN,
         }
     }
 }

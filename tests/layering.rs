@@ -20,6 +20,7 @@ const UNSAFE: &[&str] = &[
     "types/array.rs",
     "types/fmgr.rs",
     "storage/buffers.rs",
+    "am/column.rs",
     "am/handler.rs",
     "am/heap.rs",
     "am/index.rs",

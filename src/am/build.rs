@@ -28,8 +28,8 @@ use std::time::Duration;
 /// Rows that are handed to a thread at once.
 const BATCH_ROWS: usize = 64;
 
-/// Floats that are handed to a thread at once, at the most.
-const BATCH_FLOATS: usize = 64 * 1024;
+/// Bytes of values that are handed to a thread at once, about.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// Batches that may wait for each thread before the leader takes one itself.
 const WAITING_BATCHES: usize = 4;
@@ -75,10 +75,14 @@ pub fn build_empty(index: &Index) {
 
 /// The meta page of the index to be built; an ERROR if it cannot be.
 fn new_meta(index: &Index) -> Meta {
-    let metric = index.metric();
+    let column = index.column();
+    if index.column_type() == pg_sys::VARBITOID {
+        error::raise_message(ERRCODE_FEATURE_NOT_SUPPORTED, "type not supported for hnsw index");
+    }
     let Some(dimensions) = index.column_dimensions() else {
         error::raise_message(ERRCODE_INVALID_PARAMETER_VALUE, "column does not have dimensions");
     };
+    column.check_dimensions(dimensions);
     let params = index.options();
     if params.ef_construction / 2 < params.m {
         error::raise_message(
@@ -86,7 +90,7 @@ fn new_meta(index: &Index) -> Meta {
             "ef_construction must be greater than or equal to 2 * m",
         );
     }
-    Meta::new(metric, dimensions, params)
+    Meta::new(column.metric, column.value_type(), dimensions, params)
 }
 
 fn build_with<K: Kind + Sync>(index: &Index, meta: &Meta, kind: &K, scan: HeapScan) -> Counts
@@ -126,7 +130,7 @@ where
                     work.rows.load(Ordering::Relaxed) as i64,
                 );
             };
-            let heap_tuples = scan.run(&mut |row| {
+            let heap_tuples = scan.run(index.column(), meta.dimensions, &mut |row| {
                 if rest.is_flushed {
                     rest.insert(row);
                     report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, rest.rows as i64);
@@ -214,22 +218,26 @@ impl Drop for CancelOnPanic<'_> {
 #[derive(Default)]
 struct Batch {
     tids: Vec<HeapTid>,
-    floats: Vec<f32>,
+    /// The values one after the other, and where each ends.
+    values: Vec<u8>,
+    ends: Vec<usize>,
 }
 
 impl Batch {
     fn push(&mut self, row: Row<'_>) {
         self.tids.push(row.tid);
-        self.floats.extend_from_slice(row.vector);
+        self.values.extend_from_slice(row.value);
+        self.ends.push(self.values.len());
     }
 
     fn is_full(&self) -> bool {
-        self.tids.len() >= BATCH_ROWS || self.floats.len() >= BATCH_FLOATS
+        self.tids.len() >= BATCH_ROWS || self.values.len() >= BATCH_BYTES
     }
 
     fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        let dimensions = (self.floats.len() / self.tids.len().max(1)).max(1);
-        self.tids.iter().zip(self.floats.chunks_exact(dimensions)).map(|(&tid, vector)| Row { vector, tid })
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let values = starts.zip(&self.ends).map(|(start, &end)| &self.values[start..end]);
+        self.tids.iter().zip(values).map(|(&tid, value)| Row { value, tid })
     }
 }
 

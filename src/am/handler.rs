@@ -6,8 +6,7 @@ use super::index::Index;
 use super::scan::State;
 use super::{build, cost, insert, options, vacuum};
 use crate::error;
-use crate::storage::PageStore;
-use crate::types::Vector;
+use crate::storage::{PageStore, Row};
 use pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
 use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use std::ffi::{c_char, c_int, c_void};
@@ -33,6 +32,33 @@ pub unsafe extern "C-unwind" fn hnswhandler_wrapper(_call: pg_sys::FunctionCallI
 pub extern "C" fn pg_finfo_hnswhandler_wrapper() -> &'static pg_sys::Pg_finfo_record {
     const V1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
     &V1
+}
+
+/// What pgvector's operator classes have for support function 3: there it describes the type to the index. Here the distance
+/// function does, so it has nothing to tell.
+macro_rules! type_support {
+    ($($name:ident $finfo:ident),*) => {$(
+        /// # Safety
+        /// To be called by Postgres's function manager.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            // SAFETY: the function manager passes a valid call.
+            unsafe { (*call).isnull = true };
+            pg_sys::Datum::null()
+        }
+
+        #[unsafe(no_mangle)]
+        #[doc(hidden)]
+        pub extern "C" fn $finfo() -> &'static pg_sys::Pg_finfo_record {
+            pg_finfo_hnswhandler_wrapper()
+        }
+    )*};
+}
+
+type_support! {
+    hnsw_halfvec_support_wrapper pg_finfo_hnsw_halfvec_support_wrapper,
+    hnsw_bit_support_wrapper pg_finfo_hnsw_bit_support_wrapper,
+    hnsw_sparsevec_support_wrapper pg_finfo_hnsw_sparsevec_support_wrapper
 }
 
 fn routine_of() -> pg_sys::IndexAmRoutine {
@@ -110,11 +136,14 @@ unsafe extern "C-unwind" fn aminsert(
     _index_unchanged: bool,
     _info: *mut pg_sys::IndexInfo,
 ) -> bool {
-    // SAFETY: the index has one column, of a vector type; its value and the row's address are valid during the call.
+    // SAFETY: the index has one column, of its class's type; its value and the row's address are valid during the call.
     unsafe {
         if !*is_null {
-            let vector = Vector::from_datum(*values);
-            insert::insert_vector(&Index::new(index), vector.elements(), heap_tid_of(heap_tid));
+            let index = Index::new(index);
+            let meta = index.meta();
+            let mut value = Vec::new();
+            index.column().row(*values, meta.dimensions, &mut value);
+            insert::insert_value(&index, &meta, Row { value: &value, tid: heap_tid_of(heap_tid) });
         }
     }
     false
@@ -169,14 +198,16 @@ unsafe extern "C-unwind" fn amgettuple(
     // SAFETY: the scan is one of ours and was rescanned.
     let state = unsafe { state_of(scan) };
     if !state.is_begun() {
-        // SAFETY: as above. The operator's right-hand argument is a vector.
+        // SAFETY: as above. The operator's right-hand argument is of the column's type.
         unsafe {
             check_scan(scan);
             count_scan(scan);
             let order_by = &*(*scan).orderByData;
             let is_null = order_by.sk_flags & pg_sys::SK_ISNULL as i32 != 0;
-            let query = (!is_null).then(|| Vector::from_datum(order_by.sk_argument));
-            state.begin(query.as_ref().map(|vector| vector.elements()));
+            let index = Index::new((*scan).indexRelation);
+            let meta = index.meta();
+            let query = (!is_null).then(|| index.column().query(order_by.sk_argument, meta.dimensions));
+            state.begin(meta, query);
         }
     }
     let Some(row) = state.next() else { return false };

@@ -1,7 +1,7 @@
 //! The table under an index: the scan that feeds a build, addresses of rows, progress.
 
+use super::column::Column;
 use crate::storage::{HeapTid, Row};
-use crate::types::Vector;
 use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 
 /// A row's address from PostgreSQL's form of it.
@@ -38,9 +38,10 @@ impl HeapScan {
         Self { heap, index, info, row_context: PgMemoryContexts::new("hnsw build row") }
     }
 
-    /// Calls `row` for every row with a vector, and returns the number of rows of the table.
-    pub fn run(mut self, row: &mut dyn FnMut(Row<'_>)) -> f64 {
-        let mut call = Call { row, context: &mut self.row_context };
+    /// Calls `row` for every row whose column is not NULL, and returns the number of rows of the table. `dimensions` is how
+    /// many every value has.
+    pub fn run(mut self, column: Column, dimensions: usize, row: &mut dyn FnMut(Row<'_>)) -> f64 {
+        let mut call = Call { row, column, dimensions, value: Vec::new(), context: &mut self.row_context };
         // SAFETY: the callback gets `call` back, which outlives the scan.
         unsafe {
             pg_sys::table_index_build_scan(
@@ -78,6 +79,9 @@ impl HeapScan {
 
 struct Call<'a> {
     row: &'a mut dyn FnMut(Row<'_>),
+    column: Column,
+    dimensions: usize,
+    value: Vec<u8>,
     context: &'a mut PgMemoryContexts,
 }
 
@@ -95,11 +99,11 @@ unsafe extern "C-unwind" fn for_each_row(
         if *is_null {
             return;
         }
-        let Call { row, context } = &mut *state.cast::<Call<'_>>();
-        let (value, tid) = (*values, heap_tid_of(tid));
+        let Call { row, column, dimensions, value, context } = &mut *state.cast::<Call<'_>>();
+        let (datum, tid) = (*values, heap_tid_of(tid));
         context.switch_to(|_| {
-            let vector = Vector::from_datum(value);
-            row(Row { vector: vector.elements(), tid });
+            column.row(datum, *dimensions, value);
+            row(Row { value, tid });
         });
         context.reset();
     }

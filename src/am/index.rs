@@ -1,13 +1,14 @@
 //! An open index: what its operator class and its meta page say, and its pages.
 
+use super::column::Column;
 use crate::error;
 use crate::hnsw::Params;
-use crate::metric::Metric;
 use crate::quantizer::Frame;
+use crate::storage::value::{Bits, Floats, Halves, SparseElements};
 use crate::storage::{
-    self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind,
+    self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind, ValueType,
 };
-use crate::types::{check_expected, metric_of_support};
+use crate::types::class_of_support;
 use pgrx::PgSqlErrorCode::*;
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -29,7 +30,10 @@ pub struct Index {
 /// The nodes of an index.
 pub enum Nodes {
     Fused(FusedKind),
-    Plain(PlainKind),
+    Floats(PlainKind<Floats>),
+    Halves(PlainKind<Halves>),
+    Bits(PlainKind<Bits>),
+    Sparse(PlainKind<SparseElements>),
 }
 
 /// Evaluates an expression for whichever kind of node the index has.
@@ -37,7 +41,10 @@ macro_rules! with_nodes {
     ($nodes:expr, $kind:ident => $body:expr) => {
         match $nodes {
             $crate::am::index::Nodes::Fused($kind) => $body,
-            $crate::am::index::Nodes::Plain($kind) => $body,
+            $crate::am::index::Nodes::Floats($kind) => $body,
+            $crate::am::index::Nodes::Halves($kind) => $body,
+            $crate::am::index::Nodes::Bits($kind) => $body,
+            $crate::am::index::Nodes::Sparse($kind) => $body,
         }
     };
 }
@@ -83,8 +90,8 @@ impl Index {
         name.to_string_lossy().into_owned()
     }
 
-    /// The metric of the operator class.
-    pub fn metric(&self) -> Metric {
+    /// What the operator class says.
+    pub fn column(&self) -> Column {
         // SAFETY: an open index of this access method has support function 1.
         let (distance, normalises) = unsafe {
             let distance = pg_sys::index_getprocinfo(self.relation, 1, DISTANCE_SUPPORT);
@@ -92,7 +99,7 @@ impl Index {
             ((*distance).fn_addr, norm != pg_sys::InvalidOid)
         };
         let address = distance.map_or(0, |function| function as usize);
-        metric_of_support(address, normalises).unwrap_or_else(|| {
+        let (indexed, metric) = class_of_support(address, normalises).unwrap_or_else(|| {
             error::raise(
                 error::report(
                     ERRCODE_INVALID_OBJECT_DEFINITION,
@@ -103,7 +110,8 @@ impl Index {
                 )
                 .set_hint("Use one of the operator classes that come with the extension."),
             )
-        })
+        });
+        Column { indexed, metric }
     }
 
     /// The dimensions that the column's type prescribes.
@@ -111,6 +119,12 @@ impl Index {
         // SAFETY: an index has at least one attribute.
         let typmod = unsafe { crate::types::attribute_typmod((*self.relation).rd_att, 0) };
         usize::try_from(typmod).ok()
+    }
+
+    /// The type of the column.
+    pub fn column_type(&self) -> pg_sys::Oid {
+        // SAFETY: an index has at least one attribute.
+        unsafe { crate::types::attribute_type((*self.relation).rd_att, 0) }
     }
 
     /// What the meta page says; an ERROR if it is not one of ours.
@@ -141,9 +155,17 @@ impl Index {
 
     /// The nodes that `meta` describes.
     pub fn nodes(&self, meta: &Meta) -> Nodes {
-        let nodes = match meta.kind {
-            NodeKind::Plain => Some(Nodes::Plain(PlainKind::new(meta))),
-            NodeKind::Fused => frame(meta).and_then(|frame| FusedKind::new(meta, frame)).map(Nodes::Fused),
+        let column = self.column();
+        let fits = meta.metric == column.metric && meta.value == column.value_type();
+        let nodes = match (meta.kind, meta.value) {
+            _ if !fits => None,
+            (NodeKind::Fused, _) => {
+                frame(meta).and_then(|frame| FusedKind::new(meta, frame)).map(Nodes::Fused)
+            }
+            (NodeKind::Plain, ValueType::Floats) => PlainKind::new(meta).map(Nodes::Floats),
+            (NodeKind::Plain, ValueType::Halves) => PlainKind::new(meta).map(Nodes::Halves),
+            (NodeKind::Plain, ValueType::Bits) => PlainKind::new(meta).map(Nodes::Bits),
+            (NodeKind::Plain, ValueType::Sparse) => PlainKind::new(meta).map(Nodes::Sparse),
         };
         nodes.unwrap_or_else(|| self.raise_not_readable(NotReadable::Foreign))
     }
@@ -207,9 +229,4 @@ fn frame(meta: &Meta) -> Option<Arc<Frame>> {
         frames.insert(0, (meta.seed, Arc::clone(&frame)));
         Some(frame)
     })
-}
-
-/// An ERROR unless the vector has as many dimensions as the index.
-pub fn check_dimensions(vector: &[f32], meta: &Meta) {
-    check_expected(meta.dimensions, vector.len());
 }

@@ -1,17 +1,14 @@
 //! One row into an existing index.
 
-use super::index::{Index, check_dimensions, with_nodes};
+use super::index::{Index, with_nodes};
 use crate::hnsw::Params;
-use crate::storage::{HeapTid, InsertPlanner, Kind, Row, insert};
+use crate::storage::{HeapTid, InsertPlanner, Kind, Meta, Row, insert};
 
-/// Adds a row's vector. A zero vector is not indexed for the cosine.
-pub fn insert_vector(index: &Index, vector: &[f32], tid: HeapTid) {
-    let meta = index.meta();
-    check_dimensions(vector, &meta);
-    let nodes = index.nodes(&meta);
-    let params = index.params(&meta);
-    let level = level_of(params, tid);
-    let row = Row { vector, tid };
+/// Adds a row. A zero vector is not indexed for the cosine.
+pub fn insert_value(index: &Index, meta: &Meta, row: Row<'_>) {
+    let nodes = index.nodes(meta);
+    let params = index.params(meta);
+    let level = level_of(params, row.tid);
     index.pages.as_insertion(|| with_nodes!(&nodes, kind => insert_row(index, kind, params, level, row)));
 }
 

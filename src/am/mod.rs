@@ -1,6 +1,7 @@
 //! The access method `hnsw`: PostgreSQL's callbacks, one file per phase.
 
 mod build;
+mod column;
 mod cost;
 mod handler;
 mod heap;

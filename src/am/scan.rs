@@ -4,7 +4,7 @@
 //! row it fetches anyway (`xs_recheckorderby`) and to put the rows into order. Rows whose likely bounds no other row's
 //! overlap are in their place already and spared that: for a vector stored out of line it costs more than a visit.
 
-use super::index::{Index, Nodes, check_dimensions, with_nodes};
+use super::index::{Index, Nodes, with_nodes};
 use super::memory::work_mem;
 use crate::hnsw::{Limits, Mode, Search};
 use crate::quantizer::Measured;
@@ -26,7 +26,7 @@ pub struct State {
 struct Begun {
     meta: Meta,
     nodes: Nodes,
-    query: Vec<f32>,
+    query: Vec<u8>,
     search: Search<IndexTid, Found>,
     /// The query is NULL, and so are all distances.
     is_null: bool,
@@ -104,16 +104,9 @@ impl State {
     }
 
     /// Runs the search up to its first batch. `None` is a query that is NULL: all distances are.
-    pub fn begin(&mut self, query: Option<&[f32]>) {
-        let meta = self.index.meta();
+    pub fn begin(&mut self, meta: Meta, query: Option<Vec<u8>>) {
         let is_null = query.is_none();
-        let query = match query {
-            Some(vector) => {
-                check_dimensions(vector, &meta);
-                vector.to_vec()
-            }
-            None => vec![0.0; meta.dimensions],
-        };
+        let query = query.unwrap_or_else(|| meta.value.zero(meta.dimensions));
         let nodes = self.index.nodes(&meta);
         let search = self.spare.take().unwrap_or_default();
         let mut begun = Begun {

@@ -65,13 +65,6 @@ pub struct Measured {
     pub likely: (f64, f64),
 }
 
-impl Measured {
-    /// Of a node that holds its vector as it is: the operator's result.
-    pub fn exact(result: f64) -> Self {
-        Self { distance: result as f32, lower: result, upper: result, likely: (result, result) }
-    }
-}
-
 /// The constants of the analysis above.
 pub(super) struct Slack {
     /// rho'.
@@ -218,7 +211,7 @@ fn bounds(query: &Query, stored: Sq8<'_>, decoded: Decoded, certainty: Certainty
             (query.magnitude == Magnitude::Ordinary).then_some((lower.max(0.0), upper.min(2.0)))
         }
         Metric::InnerProduct => (query.norm * norm < LARGEST_SUM).then_some((lower, upper)),
-        Metric::L1 => None,
+        Metric::L1 | Metric::Hamming | Metric::Jaccard => None,
     }
 }
 

@@ -6,8 +6,8 @@ use super::node::fused::{Fused, FusedMut, Layout, Shape};
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::change_tuple;
+use super::value::{Floats, PlainValue, numbers};
 use crate::hnsw::{Decision, Flags, Frontier, Met, Newcomer};
-use crate::kernels;
 use crate::metric::Metric;
 use crate::quantizer::{
     Bits, Encoder, Estimator, Fine, FineHeader, Frame, InsertEstimator, Magnitude, Measured, Neighbour,
@@ -135,7 +135,7 @@ impl Kind for FusedKind {
         ef_construction + ef_construction / 8
     }
 
-    fn size(&self, level: u8) -> (usize, usize) {
+    fn size(&self, level: u8, _own: &OwnSq8) -> (usize, usize) {
         (self.layout(level).size(), self.layout(level).pieces())
     }
 
@@ -144,12 +144,12 @@ impl Kind for FusedKind {
         Fused::read(self.layout(level), tuple).filter(|node| node.header().level() == level)
     }
 
-    fn is_indexable(&self, vector: &[f32]) -> bool {
-        !self.frame.metric().normalises() || kernels::norm_squared(vector) > 0.0
+    fn is_indexable(&self, value: &[u8]) -> bool {
+        Floats::is_indexable(self.frame.metric(), value)
     }
 
-    fn query(&self, vector: &[f32]) -> FusedQuery {
-        let query = Query::new(&self.frame, vector);
+    fn query(&self, value: &[u8]) -> FusedQuery {
+        let query = Query::new(&self.frame, &numbers(value));
         self.with_estimator(query)
     }
 

@@ -37,17 +37,17 @@ pub trait Kind: Sized {
     /// How widely to search for a new node's neighbours when `ef_construction` is asked for.
     fn insertion_width(&self, ef_construction: usize) -> usize;
 
-    /// Size of a tuple of a level, and the number of its further pieces.
-    fn size(&self, level: u8) -> (usize, usize);
+    /// Size of the tuple on a level of a node that keeps `own`, and the number of its further pieces.
+    fn size(&self, level: u8, own: &Self::Own) -> (usize, usize);
 
     /// Reads a tuple; `None` if these bytes are no tuple of that level.
     fn view<'a>(&'a self, level: u8, tuple: &'a [u8]) -> Option<Self::View<'a>>;
 
-    /// Whether the vector can be in the index: a zero vector has no cosine.
-    fn is_indexable(&self, vector: &[f32]) -> bool;
+    /// Whether the [value](super::value) can be in the index: a zero vector has no cosine.
+    fn is_indexable(&self, value: &[u8]) -> bool;
 
-    /// Prepares a vector, given as SQL has it, with the index's number of dimensions.
-    fn query(&self, vector: &[f32]) -> Self::Query;
+    /// Prepares a [value](super::value) of the index's type and number of dimensions.
+    fn query(&self, value: &[u8]) -> Self::Query;
 
     /// What a node would keep of the vector.
     fn stored(&self, query: &Self::Query) -> Self::Own;
@@ -177,6 +177,7 @@ pub struct NewLink<'a, Own> {
 /// A row to be indexed.
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
-    pub vector: &'a [f32],
+    /// A [value](super::value).
+    pub value: &'a [u8],
     pub tid: HeapTid,
 }

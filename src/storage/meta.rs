@@ -5,7 +5,7 @@
 //!      0     4  magic "QzDB"
 //!      4     4  format version
 //!      8     4  dimensions
-//!     12     1  metric (1 L2, 2 inner product, 3 cosine, 4 L1)
+//!     12     1  metric (1 L2, 2 inner product, 3 cosine, 4 L1, 5 Hamming, 6 Jaccard)
 //!     13     1  node kind (1 fused, 2 plain)
 //!     14     1  bits per dimension of a neighbour's code (fused nodes), otherwise 0
 //!     15     1  level of the entry point
@@ -16,22 +16,25 @@
 //!     24     8  seed of the rotation
 //!     32     6  entry point: its tuple on its top level; offset 0 if the graph is empty
 //!     38     1  bits per dimension of a node's own vector (fused nodes: 8, or 12 with fine codes), otherwise 0
+//!     39     1  what values consist of (1 floats, 2 halves, 3 bits, 4 sparse; fused nodes are made from floats)
 //! ```
 //!
 //! Integers are little endian. Version history: 1, the first; 2, codes for the cosine and the inner product are of what a
-//! neighbour has beyond its projection on the node, and there may be fine codes.
+//! neighbour has beyond its projection on the node; 3, there may be fine codes, the meta page says what values consist of, and
+//! plain nodes have their addresses before the value.
 
 use super::node::fused;
 use super::page::{Page, PageKind};
 use super::store::{Error, Result};
 use super::tid::IndexTid;
+use super::value::ValueType;
 use crate::hnsw::{EntryPoint, Params};
 use crate::metric::Metric;
 use crate::quantizer::Bits;
 
 const MAGIC: [u8; 4] = *b"QzDB";
-const VERSION: u32 = 2;
-const SIZE: usize = 39;
+const VERSION: u32 = 3;
+const SIZE: usize = 40;
 
 /// Number of the meta page.
 pub const META_BLOCK: u32 = 0;
@@ -50,6 +53,8 @@ pub struct Meta {
     pub dimensions: usize,
     pub metric: Metric,
     pub kind: NodeKind,
+    /// What values consist of.
+    pub value: ValueType,
     /// Bits per dimension of a neighbour's code; 0 for plain nodes.
     pub bits: u8,
     /// Bits per dimension of a node's own vector; 0 for plain nodes.
@@ -85,9 +90,13 @@ const SEED: u64 = 0x51a7_2db0_5eed_0001;
 
 impl Meta {
     /// The meta page of a new, empty index.
-    pub fn new(metric: Metric, dimensions: usize, params: Params) -> Self {
+    ///
+    /// Its nodes are fused if they can be: if the values are floats, and the metric can be estimated.
+    pub fn new(metric: Metric, value: ValueType, dimensions: usize, params: Params) -> Self {
         let Params { m, ef_construction } = params;
-        let (kind, bits, own_bits, [base_slots, upper_slots]) = if metric.estimable() {
+        let (kind, bits, own_bits, [base_slots, upper_slots]) = if metric.estimable()
+            && value == ValueType::Floats
+        {
             let bits = Bits::for_dimensions(dimensions);
             let has_fine =
                 dimensions >= FINE_FROM && fused::Layout::base_shape(dimensions, bits, 2 * m).has_fine;
@@ -103,6 +112,7 @@ impl Meta {
             dimensions,
             metric,
             kind,
+            value,
             bits,
             own_bits,
             m,
@@ -131,27 +141,28 @@ impl Meta {
         bytes[24..32].copy_from_slice(&self.seed.to_le_bytes());
         bytes[32..38].copy_from_slice(&self.entry_point.map_or(IndexTid::NONE, |entry| entry.id).to_bytes());
         bytes[38] = self.own_bits;
+        bytes[39] = self.value as u8;
         page.initialise(PageKind::Meta);
         page.set_content(&bytes);
     }
 
     /// Reads a meta page.
     pub fn read(page: &Page) -> std::result::Result<Self, NotReadable> {
-        let bytes: &[u8; SIZE] = page
-            .is(PageKind::Meta)
-            .then(|| page.content(SIZE))
-            .flatten()
-            .and_then(|content| content.try_into().ok())
-            .ok_or(NotReadable::Foreign)?;
-        if bytes[0..4] != MAGIC {
+        let content = |size| page.is(PageKind::Meta).then(|| page.content(size)).flatten();
+        // Versions differ in size, but all begin alike.
+        let [m0, m1, m2, m3, version @ ..] =
+            content(8).and_then(|start| start.first_chunk::<8>()).ok_or(NotReadable::Foreign)?;
+        if [*m0, *m1, *m2, *m3] != MAGIC {
             return Err(NotReadable::Foreign);
         }
-        let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-        let u32_at = |at: usize| u32::from(u16_at(at)) | u32::from(u16_at(at + 2)) << 16;
-        match u32_at(4) {
+        match u32::from_le_bytes(*version) {
             VERSION => (),
             other => return Err(NotReadable::Version(other)),
         }
+        let bytes: &[u8; SIZE] =
+            content(SIZE).and_then(|content| content.try_into().ok()).ok_or(NotReadable::Foreign)?;
+        let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let u32_at = |at: usize| u32::from(u16_at(at)) | u32::from(u16_at(at + 2)) << 16;
         let [t0, t1, t2, t3, t4, t5] = [32, 33, 34, 35, 36, 37].map(|at| bytes[at]);
         let entry = IndexTid::from_bytes([t0, t1, t2, t3, t4, t5]);
         Ok(Self {
@@ -162,6 +173,7 @@ impl Meta {
                 2 => NodeKind::Plain,
                 _ => return Err(NotReadable::Foreign),
             },
+            value: value_from_code(bytes[39]).ok_or(NotReadable::Foreign)?,
             bits: bytes[14],
             own_bits: bytes[38],
             m: usize::from(u16_at(16)),
@@ -193,13 +205,19 @@ fn metric_code(metric: Metric) -> u8 {
         Metric::InnerProduct => 2,
         Metric::Cosine => 3,
         Metric::L1 => 4,
+        Metric::Hamming => 5,
+        Metric::Jaccard => 6,
     }
 }
 
 fn metric_from_code(code: u8) -> Option<Metric> {
-    [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1]
-        .into_iter()
-        .find(|&m| metric_code(m) == code)
+    use Metric::*;
+    [L2, InnerProduct, Cosine, L1, Hamming, Jaccard].into_iter().find(|&m| metric_code(m) == code)
+}
+
+fn value_from_code(code: u8) -> Option<ValueType> {
+    use ValueType::*;
+    [Floats, Halves, Bits, Sparse].into_iter().find(|&value| value as u8 == code)
 }
 
 #[cfg(test)]
@@ -211,6 +229,7 @@ mod tests {
             dimensions: 16_000,
             metric: Metric::Cosine,
             kind: NodeKind::Fused,
+            value: ValueType::Floats,
             bits: 2,
             own_bits: 12,
             m: 100,
@@ -226,9 +245,11 @@ mod tests {
     fn a_meta_page_reads_back() {
         let mut page = Page::boxed(PageKind::Nodes);
         for entry_point in [sample().entry_point, None] {
-            let meta = Meta { entry_point, ..sample() };
-            meta.write(&mut page);
-            assert_eq!(Meta::read(&page), Ok(meta));
+            for value in [ValueType::Floats, ValueType::Halves, ValueType::Bits, ValueType::Sparse] {
+                let meta = Meta { entry_point, value, ..sample() };
+                meta.write(&mut page);
+                assert_eq!(Meta::read(&page), Ok(meta));
+            }
         }
     }
 
@@ -243,5 +264,9 @@ mod tests {
         content[4] = VERSION as u8 + 1;
         page.set_content(&content);
         assert_eq!(Meta::read(&page), Err(NotReadable::Version(VERSION + 1)));
+        // Versions 1 and 2 were a byte shorter.
+        content[4] = 2;
+        page.set_content(&content[..38]);
+        assert_eq!(Meta::read(&page), Err(NotReadable::Version(2)));
     }
 }

@@ -24,6 +24,7 @@ mod tests;
 mod tid;
 mod tuples;
 mod vacuum;
+pub mod value;
 mod writer;
 
 pub use buffers::Buffers;
@@ -40,4 +41,5 @@ pub use store::{Error, PageStore, Result};
 pub use tid::{HeapTid, IndexTid};
 pub use tuples::read_tuple;
 pub use vacuum::{Cleaned, Removed, clean_up, remove_rows};
+pub use value::ValueType;
 pub use writer::{InsertPlanner, Outcome, insert};

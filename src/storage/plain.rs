@@ -7,41 +7,55 @@ use super::node::plain::{Layout, Plain, PlainMut};
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::{change_tuple, read_tuple};
+use super::value::PlainValue;
 use crate::hnsw::{Frontier, Met, give_up};
 use crate::metric::Metric;
 use crate::quantizer::Measured;
+use std::marker::PhantomData;
 
-/// The plain nodes of one index.
-pub struct PlainKind {
+/// The plain nodes of one index, with values of type `V`.
+pub struct PlainKind<V> {
     metric: Metric,
+    dimensions: usize,
     base: Layout,
     upper: Layout,
+    values: PhantomData<fn() -> V>,
 }
 
-impl PlainKind {
-    /// The nodes of the index that `meta` describes.
-    pub fn new(meta: &Meta) -> Self {
-        let layout = |is_base, slots| Layout::new(is_base, meta.dimensions, slots);
-        Self {
+impl<V: PlainValue> PlainKind<V> {
+    /// The nodes of the index that `meta` describes; `None` if it is one of other nodes.
+    pub fn new(meta: &Meta) -> Option<Self> {
+        let is_ours = meta.kind == NodeKind::Plain && meta.value == V::TYPE;
+        is_ours.then(|| Self {
             metric: meta.metric,
-            base: layout(true, meta.base_slots),
-            upper: layout(false, meta.upper_slots),
-        }
+            dimensions: meta.dimensions,
+            base: Layout::new(true, meta.base_slots),
+            upper: Layout::new(false, meta.upper_slots),
+            values: PhantomData,
+        })
     }
 
     fn layout(&self, level: u8) -> &Layout {
         if level == 0 { &self.base } else { &self.upper }
+    }
+
+    /// What the search orders by: the operator's result, but finite. What is infinite, or no number, is farther than
+    /// everything else.
+    #[inline]
+    fn finite(distance: f64) -> f32 {
+        distance.clamp(f64::from(f32::MIN), f64::from(f32::MAX)).min(f64::from(f32::MAX)) as f32
     }
 }
 
 /// How often a link back starts again because the node's list was changed while its neighbours were read.
 const ATTEMPTS: usize = 4;
 
-impl Kind for PlainKind {
+impl<V: PlainValue> Kind for PlainKind<V> {
     type View<'a> = Plain<'a>;
-    type Query = Vec<f32>;
-    type Own = Vec<f32>;
-    type Target = Vec<f32>;
+    /// The bytes of a value, as are the others.
+    type Query = Vec<u8>;
+    type Own = Vec<u8>;
+    type Target = Vec<u8>;
 
     fn node_kind(&self) -> NodeKind {
         NodeKind::Plain
@@ -63,56 +77,60 @@ impl Kind for PlainKind {
         ef_construction
     }
 
-    fn size(&self, level: u8) -> (usize, usize) {
-        (self.layout(level).size(), self.layout(level).pieces())
+    fn size(&self, level: u8, own: &Vec<u8>) -> (usize, usize) {
+        self.layout(level).size(own.len())
     }
 
+    #[inline]
     fn view<'a>(&'a self, level: u8, tuple: &'a [u8]) -> Option<Plain<'a>> {
-        Plain::read(self.layout(level), tuple).filter(|node| node.header().level() == level)
+        Plain::read(self.layout(level), tuple)
+            .filter(|node| node.header().level() == level && V::is_value(self.dimensions, node.value()))
     }
 
-    fn is_indexable(&self, _vector: &[f32]) -> bool {
-        true
+    fn is_indexable(&self, value: &[u8]) -> bool {
+        V::is_indexable(self.metric, value)
     }
 
-    fn query(&self, vector: &[f32]) -> Vec<f32> {
-        vector.to_vec()
+    fn query(&self, value: &[u8]) -> Vec<u8> {
+        value.to_vec()
     }
 
-    fn stored(&self, query: &Vec<f32>) -> Vec<f32> {
+    fn stored(&self, query: &Vec<u8>) -> Vec<u8> {
         query.clone()
     }
 
-    fn query_of(&self, own: &Vec<f32>) -> Vec<f32> {
+    fn query_of(&self, own: &Vec<u8>) -> Vec<u8> {
         own.clone()
     }
 
-    fn distance(&self, query: &Vec<f32>, node: Plain<'_>) -> f32 {
-        self.between(query, &self.own(node))
+    #[inline]
+    fn distance(&self, query: &Vec<u8>, node: Plain<'_>) -> f32 {
+        Self::finite(V::distance(self.metric, query, node.value()))
     }
 
-    fn measure(&self, query: &Vec<f32>, node: Plain<'_>) -> Measured {
-        let exact = self.metric.distance(query, &self.own(node));
-        Measured::exact(exact)
+    fn measure(&self, query: &Vec<u8>, node: Plain<'_>) -> Measured {
+        let exact = V::distance(self.metric, query, node.value());
+        let distance = Self::finite(exact);
+        // PostgreSQL puts what is no number behind infinity.
+        let lower = if exact.is_nan() { f64::INFINITY } else { exact };
+        Measured { distance, lower, upper: lower, likely: (lower, lower) }
     }
 
-    fn own(&self, node: Plain<'_>) -> Vec<f32> {
-        let mut value = Vec::new();
-        node.value(&mut value);
-        value
+    fn own(&self, node: Plain<'_>) -> Vec<u8> {
+        node.value().to_vec()
     }
 
-    fn between(&self, one: &Vec<f32>, other: &Vec<f32>) -> f32 {
-        self.metric.distance(one, other) as f32
+    fn between(&self, one: &Vec<u8>, other: &Vec<u8>) -> f32 {
+        Self::finite(V::distance(self.metric, one, other))
     }
 
-    fn is_same(&self, one: &Vec<f32>, other: &Vec<f32>) -> bool {
+    fn is_same(&self, one: &Vec<u8>, other: &Vec<u8>) -> bool {
         one == other
     }
 
     fn offer(
         &self,
-        _query: &Vec<f32>,
+        _query: &Vec<u8>,
         node: Plain<'_>,
         _distance: f32,
         _frontier: &mut Frontier<IndexTid>,
@@ -121,17 +139,17 @@ impl Kind for PlainKind {
         unscored.extend(node.neighbours());
     }
 
-    fn absorb(&self, _tuple: &mut [u8], _own: &Vec<f32>) {}
+    fn absorb(&self, _tuple: &mut [u8], _own: &Vec<u8>) {}
 
-    fn set_own(&self, level: u8, tuple: &mut [u8], own: &Vec<f32>) {
+    fn set_own(&self, level: u8, tuple: &mut [u8], own: &Vec<u8>) {
         PlainMut { layout: self.layout(level), tuple }.set_value(own);
     }
 
-    fn set_links(&self, level: u8, tuple: &mut [u8], _own: &Vec<f32>, links: &[NewLink<'_, Vec<f32>>]) {
+    fn set_links(&self, level: u8, tuple: &mut [u8], _own: &Vec<u8>, links: &[NewLink<'_, Vec<u8>>]) {
         PlainMut { layout: self.layout(level), tuple }.set_links(links.iter().map(|link| link.to));
     }
 
-    fn add_links(&self, level: u8, tuple: &mut [u8], _own: &Vec<f32>, links: &[NewLink<'_, Vec<f32>>]) {
+    fn add_links(&self, level: u8, tuple: &mut [u8], _own: &Vec<u8>, links: &[NewLink<'_, Vec<u8>>]) {
         let layout = self.layout(level);
         let Some(view) = self.view(level, tuple) else { return };
         let mut neighbours: Vec<IndexTid> = view.neighbours().collect();
@@ -144,12 +162,12 @@ impl Kind for PlainKind {
     fn stale_links(
         &self,
         _node: Plain<'_>,
-        _own_of: &mut dyn FnMut(IndexTid) -> Result<Option<Vec<f32>>>,
+        _own_of: &mut dyn FnMut(IndexTid) -> Result<Option<Vec<u8>>>,
     ) -> Result<Vec<IndexTid>> {
         Ok(Vec::new())
     }
 
-    fn target(&self, own: &Vec<f32>) -> Vec<f32> {
+    fn target(&self, own: &Vec<u8>) -> Vec<u8> {
         own.clone()
     }
 
@@ -159,7 +177,7 @@ impl Kind for PlainKind {
         level: u8,
         node: IndexTid,
         to: IndexTid,
-        new: &mut Vec<f32>,
+        new: &mut Vec<u8>,
         _met: &Met,
     ) -> Result<Option<Linked>> {
         let layout = self.layout(level);
@@ -183,7 +201,7 @@ impl Kind for PlainKind {
                     values.push(fetch_own(store, self, level, neighbour)?);
                 }
                 let gone = values.iter().position(Option::is_none);
-                let mut values: Vec<Vec<f32>> = values.into_iter().flatten().collect();
+                let mut values: Vec<Vec<u8>> = values.into_iter().flatten().collect();
                 values.push(new.clone());
                 let distances: Vec<f32> = values.iter().map(|value| self.between(&own, value)).collect();
                 let given_up =
@@ -216,7 +234,7 @@ impl Kind for PlainKind {
         level: u8,
         node: IndexTid,
         to: IndexTid,
-        _new: &mut Vec<f32>,
+        _new: &mut Vec<u8>,
         may_go: &dyn Fn(IndexTid) -> bool,
     ) -> Result<Option<Linked>> {
         let layout = self.layout(level);

@@ -1,10 +1,13 @@
 //! A graph on pages in memory for tests: rows that come and go, recall against all of them.
 
+use super::value::{Bits, Floats, Halves, PlainValue, SparseElements, append, append_sparse};
 use super::*;
 use crate::hnsw::memory::Random;
 use crate::hnsw::{Mode, Params, Search};
+use crate::kernels::sparse::Sparse;
 use crate::metric::Metric;
 use crate::quantizer::Frame;
+use half::f16;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
@@ -12,13 +15,25 @@ use std::sync::{Arc, RwLock};
 /// Runs `$body` with `$kind` being the kind of nodes that `$meta` says.
 macro_rules! with_kind {
     ($meta:expr, $kind:ident => $body:expr) => {
-        match $meta.kind {
-            NodeKind::Fused => {
+        match ($meta.kind, $meta.value) {
+            (NodeKind::Fused, _) => {
                 let $kind = &crate::storage::testing::fused(&$meta);
                 $body
             }
-            NodeKind::Plain => {
-                let $kind = &PlainKind::new(&$meta);
+            (NodeKind::Plain, ValueType::Floats) => {
+                let $kind = &crate::storage::testing::plain::<crate::storage::value::Floats>(&$meta);
+                $body
+            }
+            (NodeKind::Plain, ValueType::Halves) => {
+                let $kind = &crate::storage::testing::plain::<crate::storage::value::Halves>(&$meta);
+                $body
+            }
+            (NodeKind::Plain, ValueType::Bits) => {
+                let $kind = &crate::storage::testing::plain::<crate::storage::value::Bits>(&$meta);
+                $body
+            }
+            (NodeKind::Plain, ValueType::Sparse) => {
+                let $kind = &crate::storage::testing::plain::<crate::storage::value::SparseElements>(&$meta);
                 $body
             }
         }
@@ -31,19 +46,75 @@ pub fn fused(meta: &Meta) -> FusedKind {
     FusedKind::new(meta, Arc::new(frame)).expect("a sound meta page")
 }
 
+pub fn plain<V: PlainValue>(meta: &Meta) -> PlainKind<V> {
+    PlainKind::new(meta).expect("a sound meta page")
+}
+
+/// What values consist of, and how they are compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Space {
+    pub value: ValueType,
+    pub metric: Metric,
+}
+
+impl From<Metric> for Space {
+    fn from(metric: Metric) -> Self {
+        Self { value: ValueType::Floats, metric }
+    }
+}
+
+pub const fn space(value: ValueType, metric: Metric) -> Space {
+    Space { value, metric }
+}
+
+impl Space {
+    /// The value made of a test's numbers: rounded to halves, as bits where they are positive, or without those that are small.
+    pub fn value_of(self, numbers: &[f32]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.value {
+            ValueType::Floats => append(numbers, &mut bytes),
+            ValueType::Halves => {
+                append(&numbers.iter().map(|&x| f16::from_f32(x)).collect::<Vec<_>>(), &mut bytes)
+            }
+            ValueType::Bits => bytes.extend(numbers.chunks(8).map(|eight| {
+                eight.iter().enumerate().fold(0, |byte, (bit, x)| byte | u8::from(*x > 0.0) << (7 - bit))
+            })),
+            ValueType::Sparse => {
+                let (indices, values): (Vec<i32>, Vec<f32>) =
+                    (0..).zip(numbers).filter(|(_, x)| x.abs() > 0.5).unzip();
+                append_sparse(Sparse { indices: &indices, values: &values }, &mut bytes);
+            }
+        }
+        bytes
+    }
+
+    /// What the operator returns for two such values.
+    pub fn distance(self, a: &[u8], b: &[u8]) -> f64 {
+        match self.value {
+            ValueType::Floats => Floats::distance(self.metric, a, b),
+            ValueType::Halves => Halves::distance(self.metric, a, b),
+            ValueType::Bits => Bits::distance(self.metric, a, b),
+            ValueType::Sparse => SparseElements::distance(self.metric, a, b),
+        }
+    }
+}
+
 /// An index, and the rows that may be in it: row i of `rows` has the heap TID (i, 1).
 pub struct Bed {
     pub pages: MemoryPages,
     pub meta: Meta,
+    /// What the values are made of.
     pub rows: Vec<Vec<f32>>,
+    space: Space,
     params: Params,
     /// Held by insertions, so that vacuum can wait for them.
     insertions: RwLock<()>,
 }
 
 impl Bed {
-    pub fn new(metric: Metric, params: Params, rows: Vec<Vec<f32>>) -> Self {
-        let meta = Meta::new(metric, rows[0].len(), params);
+    pub fn new(space: impl Into<Space>, params: Params, rows: Vec<Vec<f32>>) -> Self {
+        let space = space.into();
+        let meta = Meta::new(space.metric, space.value, rows[0].len(), params);
         let pages = MemoryPages::new(1 << 20);
         pages
             .change(&[META_BLOCK], |pages| {
@@ -51,7 +122,11 @@ impl Bed {
                 Ok(Some(()))
             })
             .expect("a meta page");
-        Self { pages, meta, rows, params, insertions: RwLock::new(()) }
+        Self { pages, meta, rows, space, params, insertions: RwLock::new(()) }
+    }
+
+    fn value(&self, row: usize) -> Vec<u8> {
+        self.space.value_of(&self.rows[row])
     }
 
     pub fn insert<K: Kind>(&self, kind: &K, planner: &mut InsertPlanner<K>, row: usize) {
@@ -68,7 +143,7 @@ impl Bed {
         let level = self.params.level(Random::new(row as u64).uniform());
         let tid = HeapTid { block: row as u32, offset: 1 };
         let _insertion = self.insertions.read().expect("no panic");
-        insert(store, kind, self.params, planner, level, Row { vector: &self.rows[row], tid })?;
+        insert(store, kind, self.params, planner, level, Row { value: &self.value(row), tid })?;
         Ok(())
     }
 
@@ -139,6 +214,7 @@ impl Bed {
 
     /// The rows that a scan finds, after the executor put them in order.
     pub fn search<K: Kind>(&self, kind: &K, query: &[f32], ef: usize) -> Vec<usize> {
+        let query = &self.space.value_of(query);
         let mut reader = Reader::new(&self.pages, kind, kind.query(query), Scan);
         let mut search = Search::new();
         search.begin(&mut reader, kind.search_width(ef), ef, Mode::Once).expect("a sound graph");
@@ -146,7 +222,7 @@ impl Bed {
         while let Some(hit) = search.next_hit() {
             for tid in hit.payload.rows() {
                 let row = tid.block as usize;
-                let distance = self.meta.metric.distance(query, &self.rows[row]);
+                let distance = self.space.distance(query, &self.value(row));
                 let measured = hit.payload.measured;
                 assert!(distance.is_nan() || measured.lower <= distance && distance <= measured.upper);
                 rows.push((distance, row));
@@ -160,7 +236,8 @@ impl Bed {
     pub fn recall<K: Kind>(&self, kind: &K, queries: &[Vec<f32>], rows: &[usize], ef: usize) -> f64 {
         let mut hits = 0;
         for query in queries {
-            let distance = |row: usize| self.meta.metric.distance(query, &self.rows[row]);
+            let value = self.space.value_of(query);
+            let distance = |row: usize| self.space.distance(&value, &self.value(row));
             let mut all: Vec<f64> = rows.iter().map(|&row| distance(row)).collect();
             let (_, tenth, _) = all.select_nth_unstable_by(9, f64::total_cmp);
             let found = self.search(kind, query, ef);

@@ -6,14 +6,27 @@ use super::*;
 use crate::hnsw::Params;
 use crate::hnsw::memory::Random;
 use crate::metric::Metric;
+use half::f16;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const PARAMS: Params = Params { m: 8, ef_construction: 40 };
 
-/// Fused nodes in all geometries and code widths, and plain ones.
-const SHAPES: [(Metric, usize); 5] =
-    [(Metric::L2, 12), (Metric::InnerProduct, 70), (Metric::Cosine, 70), (Metric::L2, 310), (Metric::L1, 12)];
+/// Fused nodes in all geometries and code widths, and plain ones of every type of value.
+const SHAPES: [(Space, usize); 12] = [
+    (space(ValueType::Floats, Metric::L2), 12),
+    (space(ValueType::Floats, Metric::InnerProduct), 70),
+    (space(ValueType::Floats, Metric::Cosine), 70),
+    (space(ValueType::Floats, Metric::L2), 310),
+    (space(ValueType::Floats, Metric::L1), 12),
+    (space(ValueType::Halves, Metric::L1), 13),
+    (space(ValueType::Bits, Metric::Hamming), 300),
+    (space(ValueType::Bits, Metric::Jaccard), 301),
+    (space(ValueType::Sparse, Metric::L2), 12),
+    (space(ValueType::Sparse, Metric::InnerProduct), 70),
+    (space(ValueType::Sparse, Metric::Cosine), 30),
+    (space(ValueType::Sparse, Metric::L1), 12),
+];
 
 /// A bed with all rows inserted, and all of them linked.
 fn filled<K: Kind + Sync>(bed: &Bed, kind: &K) -> Vec<usize> {
@@ -59,7 +72,7 @@ fn who_is_given_up_for_a_new_node_is_linked_to_it_instead() {
 #[test]
 fn a_vacuumed_graph_is_as_good_as_a_new_one() {
     let beds = SHAPES.map(|(metric, dimensions)| (metric, clustered(1200, dimensions, 2)));
-    let text = (Metric::Cosine, embeddings(1500));
+    let text = (Metric::Cosine.into(), embeddings(1500));
     for (metric, (rows, queries)) in beds.into_iter().chain([text]) {
         let bed = Bed::new(metric, PARAMS, rows);
         with_kind!(bed.meta, kind => {
@@ -83,9 +96,14 @@ fn a_vacuumed_graph_is_as_good_as_a_new_one() {
 
 #[test]
 fn rows_come_back_into_the_place_of_those_that_went() {
-    for (metric, dimensions) in
-        [(Metric::L2, 12), (Metric::Cosine, 310), (Metric::L2, 768), (Metric::L1, 310)]
-    {
+    for (metric, dimensions) in [
+        (Metric::L2.into(), 12),
+        (Metric::Cosine.into(), 310),
+        (Metric::L2.into(), 768),
+        (Metric::L1.into(), 310),
+        (space(ValueType::Bits, Metric::Jaccard), 900),
+        (space(ValueType::Sparse, Metric::L2), 100),
+    ] {
         let (rows, queries) = clustered(600, dimensions, 4);
         let bed = Bed::new(metric, PARAMS, rows);
         with_kind!(bed.meta, kind => {
@@ -151,7 +169,8 @@ fn a_vacuum_that_removes_nothing_sees_every_row_once_and_writes_nothing() {
 
 #[test]
 fn equal_rows_share_nodes_and_leave_them_one_by_one() {
-    for metric in [Metric::L2, Metric::Cosine, Metric::L1] {
+    let spaces = [Metric::L2, Metric::Cosine, Metric::L1].map(Space::from);
+    for metric in spaces.into_iter().chain([space(ValueType::Sparse, Metric::Cosine)]) {
         let (mut rows, _) = clustered(200, 12, 8);
         rows.extend(vec![rows[7].clone(); 19]);
         let bed = Bed::new(metric, PARAMS, rows);
@@ -199,10 +218,13 @@ fn many_equal_rows_do_not_cut_off_the_others() {
 #[test]
 fn nodes_larger_than_a_page_are_removed_with_all_their_pieces() {
     for (metric, dimensions, count) in [
-        (Metric::L2, 2000, 60),
-        (Metric::Cosine, 5000, 40),
-        (Metric::InnerProduct, 16_000, 12),
-        (Metric::L1, 5000, 40),
+        (Metric::L2.into(), 2000, 60),
+        (Metric::Cosine.into(), 5000, 40),
+        (Metric::InnerProduct.into(), 16_000, 12),
+        (Metric::L1.into(), 5000, 40),
+        (space(ValueType::Halves, Metric::L1), 9999, 40),
+        (space(ValueType::Bits, Metric::Hamming), 64_000, 40),
+        (space(ValueType::Sparse, Metric::L1), 2000, 40),
     ] {
         let (rows, queries) = clustered(count, dimensions, 9);
         let bed = Bed::new(metric, Params { m: 16, ..PARAMS }, rows);
@@ -284,7 +306,7 @@ fn rows_come_and_go_while_others_search_and_vacuum() {
 }
 
 /// What is left after an interruption at any change is searched, inserted into, and cleaned up by the next vacuum.
-fn interrupt_everywhere(metric: Metric, rows: Vec<Vec<f32>>, dead: impl Fn(usize) -> bool, step: usize) {
+fn interrupt_everywhere(metric: Space, rows: Vec<Vec<f32>>, dead: impl Fn(usize) -> bool, step: usize) {
     let count = rows.len() - 4;
     let mut changes = 0;
     loop {
@@ -319,7 +341,13 @@ fn interrupt_everywhere(metric: Metric, rows: Vec<Vec<f32>>, dead: impl Fn(usize
 
 #[test]
 fn an_interrupted_vacuum_is_finished_by_the_next() {
-    for (metric, dimensions) in [(Metric::L2, 12), (Metric::Cosine, 310), (Metric::L1, 12)] {
+    for (metric, dimensions) in [
+        (Metric::L2.into(), 12),
+        (Metric::Cosine.into(), 310),
+        (Metric::L1.into(), 12),
+        (space(ValueType::Bits, Metric::Hamming), 300),
+        (space(ValueType::Sparse, Metric::L2), 100),
+    ] {
         let rows = clustered(64, dimensions, 11).0;
         interrupt_everywhere(metric, rows.clone(), |row| row % 4 != 0 && row < 60, 1);
         interrupt_everywhere(metric, rows, |row| row < 60, 1);
@@ -328,7 +356,9 @@ fn an_interrupted_vacuum_is_finished_by_the_next() {
 
 #[test]
 fn an_interrupted_vacuum_of_large_nodes_is_finished_by_the_next() {
-    for (metric, dimensions) in [(Metric::L2, 2500), (Metric::L1, 5000)] {
+    for (metric, dimensions) in
+        [(Metric::L2.into(), 2500), (Metric::L1.into(), 5000), (space(ValueType::Sparse, Metric::L2), 2500)]
+    {
         let rows = clustered(20, dimensions, 12).0;
         interrupt_everywhere(metric, rows, |row| row % 2 == 0 && row < 16, 1);
     }
@@ -336,7 +366,12 @@ fn an_interrupted_vacuum_of_large_nodes_is_finished_by_the_next() {
 
 #[test]
 fn an_interrupted_insertion_is_cleaned_up_by_the_next_vacuum() {
-    for (metric, dimensions) in [(Metric::L2, 12), (Metric::L2, 2500), (Metric::L1, 5000)] {
+    for (metric, dimensions) in [
+        (Metric::L2.into(), 12),
+        (Metric::L2.into(), 2500),
+        (Metric::L1.into(), 5000),
+        (space(ValueType::Sparse, Metric::L2), 2500),
+    ] {
         let rows = clustered(24, dimensions, 13).0;
         for changes in 0.. {
             let bed = Bed::new(metric, PARAMS, rows.clone());
@@ -391,7 +426,12 @@ fn damage_is_found_where_it_is() {
             let vector = if is_plain { 80 } else { 108 };
             let address = |tuple: &[u8]| {
                 let neighbour = kind.view(0, tuple).and_then(|view| view.neighbours().next()).expect("a link");
-                tuple.windows(6).rposition(|bytes| bytes == neighbour.to_bytes()).expect("its address")
+                let mut places = tuple.windows(6).skip(80);
+                80 + if is_plain {
+                    places.position(|bytes| bytes == neighbour.to_bytes()).expect("its address")
+                } else {
+                    places.rposition(|bytes| bytes == neighbour.to_bytes()).expect("its address")
+                }
             };
             let point_to = |item: &mut [u8], to: IndexTid| {
                 let at = address(item);
@@ -417,5 +457,52 @@ fn damage_is_found_where_it_is() {
             }
             bed.check_clean(kind, &(0..300).collect::<Vec<_>>());
         });
+    }
+}
+
+/// Half-precision numbers that are hard to add up: subnormal, greatest, and ordinary ones beside them.
+const HOSTILE_HALVES: [f32; 10] =
+    [65_504.0, -65_504.0, 5.960_464_5e-8, -5.960_464_5e-8, 6.1e-5, 0.0, -0.0, 1.0, 0.333_251_95, -2048.0];
+
+/// Indexes on `halfvec` have fused nodes, made from floats. What they promise of distances holds for those of halves.
+#[test]
+fn bounds_hold_for_what_the_operators_of_halves_return() {
+    let halves = |metric| space(ValueType::Halves, metric);
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
+        for dimensions in [1, 3, 17, 100, 385, 1000] {
+            let mut random = Random::new(31);
+            let mut vector = |row: usize| -> Vec<f32> {
+                let ordinary = random.normal();
+                let mut element = |i: usize| match row % 5 {
+                    0 => HOSTILE_HALVES[random.below(10)],
+                    1 => HOSTILE_HALVES[row / 5 % 10],
+                    2 if i == 0 => HOSTILE_HALVES[random.below(10)],
+                    3 => ordinary + 1e-3 * random.normal(),
+                    _ => random.normal(),
+                };
+                (0..dimensions).map(&mut element).map(|x| f16::from_f32(x).to_f32()).collect()
+            };
+            let rows: Vec<Vec<f32>> = (0..60).map(&mut vector).collect();
+            let meta = Meta::new(metric, ValueType::Floats, dimensions, PARAMS);
+            let kind = fused(&meta);
+            for row in &rows {
+                let own = kind.stored(&kind.query(&Space::from(metric).value_of(row)));
+                let mut tuple = vec![0; kind.size(0, &own).0];
+                let pieces = vec![IndexTid { block: 1, offset: 1 }; kind.size(0, &own).1];
+                super::node::HeaderMut(&mut tuple).initialise(NodeKind::Fused, 0, None, &pieces);
+                kind.set_own(0, &mut tuple, &own);
+                for query in &rows {
+                    let node = kind.view(0, &tuple).expect("a node");
+                    let measured = kind.measure(&kind.query(&Space::from(metric).value_of(query)), node);
+                    let [a, b] = [query, row].map(|x| halves(metric).value_of(x));
+                    let exact = halves(metric).distance(&a, &b);
+                    let holds = measured.lower <= exact && exact <= measured.upper;
+                    assert!(
+                        holds || exact.is_nan() && measured.upper == f64::INFINITY,
+                        "{metric:?} {measured:?} {exact}"
+                    );
+                }
+            }
+        }
     }
 }

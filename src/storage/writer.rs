@@ -35,10 +35,10 @@ pub fn insert<S: PageStore, K: Kind>(
     level: u8,
     row: Row<'_>,
 ) -> Result<Outcome> {
-    if !kind.is_indexable(row.vector) {
+    if !kind.is_indexable(row.value) {
         return Ok(Outcome::NotIndexable);
     }
-    let query = kind.query(row.vector);
+    let query = kind.query(row.value);
     let own = kind.stored(&query);
     let mut reader = Reader::new(store, kind, query, LinkTo { own });
     if reader.entry_point()?.is_none() && insert_first(store, kind, &reader.purpose.own, level, row)? {
@@ -99,7 +99,7 @@ fn add_node<S: PageStore, K: Kind>(
     for (level, plan) in levels.iter().enumerate() {
         let level = level as u8;
         let links: Vec<NewLink<'_, K::Own>> = plan.links.iter().map(new_link).collect();
-        let (size, pieces) = kind.size(level);
+        let (size, pieces) = kind.size(level, own);
         let below = tuples.last().copied();
         tuples.push(add_tuple(store, size, pieces, |tuple, pieces| {
             let mut header = HeaderMut(&mut *tuple);

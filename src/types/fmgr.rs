@@ -216,32 +216,46 @@ distance_function!(
     /// Number of bits in which two bit strings differ.
     hamming_distance,
     BitLayout,
-    |(_, a), (_, b)| kernels::hamming(a, b) as f64
+    |(_, a), (_, b)| Metric::Hamming.bit_distance(a, b)
 );
 
 distance_function!(
     /// One minus the share of the bits set in both among those set in either; 1 if none is set in both.
     jaccard_distance,
     BitLayout,
-    |(_, a), (_, b)| match kernels::jaccard_counts(a, b) {
-        (0, _) => 1.0,
-        (both, either) => 1.0 - both as f64 / either as f64,
-    }
+    |(_, a), (_, b)| Metric::Jaccard.bit_distance(a, b)
 );
 
-/// The metric of an operator class whose first support function is at `address`, and which has a second one if it
-/// `normalises`; `None` if it is no distance that an index knows.
-pub fn metric_of_support(address: usize, normalises: bool) -> Option<Metric> {
-    let is = |function: unsafe extern "C-unwind" fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum| {
-        address == function as usize
-    };
-    if is(vector_l2_squared_distance) {
-        Some(Metric::L2)
-    } else if is(vector_negative_inner_product) {
-        Some(if normalises { Metric::Cosine } else { Metric::InnerProduct })
-    } else if is(l1_distance) {
-        Some(Metric::L1)
-    } else {
-        None
-    }
+/// A type of which an index can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexedType {
+    Vector,
+    HalfVector,
+    Bits,
+    SparseVector,
+}
+
+/// The type and the metric of an operator class whose first support function is at `address`, and which has a second one if
+/// it `normalises`; `None` if it is no distance that an index knows.
+pub fn class_of_support(address: usize, normalises: bool) -> Option<(IndexedType, Metric)> {
+    type Function = unsafe extern "C-unwind" fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum;
+    use IndexedType::*;
+    let known: [(Function, IndexedType, Metric); 11] = [
+        (vector_l2_squared_distance, Vector, Metric::L2),
+        (vector_negative_inner_product, Vector, Metric::InnerProduct),
+        (l1_distance, Vector, Metric::L1),
+        (halfvec_l2_squared_distance, HalfVector, Metric::L2),
+        (halfvec_negative_inner_product, HalfVector, Metric::InnerProduct),
+        (halfvec_l1_distance, HalfVector, Metric::L1),
+        (sparsevec_l2_squared_distance, SparseVector, Metric::L2),
+        (sparsevec_negative_inner_product, SparseVector, Metric::InnerProduct),
+        (sparsevec_l1_distance, SparseVector, Metric::L1),
+        (hamming_distance, Bits, Metric::Hamming),
+        (jaccard_distance, Bits, Metric::Jaccard),
+    ];
+    let &(_, indexed, metric) = known.iter().find(|(function, ..)| address == *function as usize)?;
+    Some(match metric {
+        Metric::InnerProduct if normalises => (indexed, Metric::Cosine),
+        metric => (indexed, metric),
+    })
 }

@@ -17,5 +17,5 @@ mod varlena;
 mod vector;
 
 pub use checks::check_expected;
-pub use fmgr::metric_of_support;
-pub use varlena::{Vector, attribute_typmod};
+pub use fmgr::{IndexedType, class_of_support};
+pub use varlena::{BitString, HalfVector, SparseVector, Vector, attribute_type, attribute_typmod};

@@ -1,6 +1,6 @@
 //! Core's `bit`: a header, then the bits, the first one in the highest bit of the first byte.
 
-use super::{Layout, Palloc, return_palloc};
+use super::{Layout, Palloc, Value, return_palloc};
 use std::ptr::NonNull;
 use std::slice;
 
@@ -64,6 +64,9 @@ impl Layout for BitLayout {
         format!("different bit lengths {a} and {b}")
     }
 }
+
+/// A `bit` or `varbit` argument.
+pub type BitString<'a> = Value<'a, BitLayout>;
 
 /// A new `bit(n)` value.
 pub struct NewBits(Palloc);

@@ -18,7 +18,7 @@ mod message;
 mod output;
 mod sparse;
 
-pub use bits::{BitLayout, NewBits};
+pub use bits::{BitLayout, BitString, NewBits};
 pub use dense::{Dense, DenseElement, HalfVector, NewDense, NewHalfVector, NewVector, Vector};
 pub use message::Message;
 pub use output::{NewBytes, NewCString, TextBuilder, shortest_text};
@@ -252,4 +252,14 @@ pub unsafe fn attribute_typmod(descriptor: pg_sys::TupleDesc, attribute: usize) 
     // SAFETY: passed on to the caller; the copy counts as a reference for as long as it lives.
     let descriptor = unsafe { pgrx::PgTupleDesc::from_pg_copy(descriptor) };
     descriptor.get(attribute).map_or(-1, |attribute| attribute.atttypmod)
+}
+
+/// The type of an attribute, counted from 0.
+///
+/// # Safety
+/// As for [`attribute_typmod`].
+pub unsafe fn attribute_type(descriptor: pg_sys::TupleDesc, attribute: usize) -> pg_sys::Oid {
+    // SAFETY: as in `attribute_typmod`.
+    let descriptor = unsafe { pgrx::PgTupleDesc::from_pg_copy(descriptor) };
+    descriptor.get(attribute).map_or(pg_sys::InvalidOid, |attribute| attribute.atttypid)
 }

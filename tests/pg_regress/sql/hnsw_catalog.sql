@@ -9,15 +9,15 @@ FROM pg_proc p WHERE p.oid = 'hnswhandler(internal)'::regprocedure;
 SELECT opcname, opfname, opcintype::regtype AS input, opcdefault, opckeytype, amvalidate(c.oid) AS valid,
        obj_description(c.oid, 'pg_opclass') AS class_comment, obj_description(f.oid, 'pg_opfamily') AS family_comment
 FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod JOIN pg_opfamily f ON f.oid = opcfamily
-WHERE amname = 'hnsw' AND opcintype = 'vector'::regtype ORDER BY opcname COLLATE "C";
+WHERE amname = 'hnsw' AND opcintype = ANY ('{vector,halfvec,bit,sparsevec}'::regtype[]) ORDER BY opcname COLLATE "C";
 SELECT f.opfname, amopstrategy, amoppurpose, amopopr::regoperator AS operator, amoplefttype::regtype AS lefttype, amoprighttype::regtype AS righttype,
        s.opfname AS sort_family, sa.amname AS sort_method
 FROM pg_amop o JOIN pg_opfamily f ON f.oid = amopfamily JOIN pg_am a ON a.oid = f.opfmethod
 LEFT JOIN pg_opfamily s ON s.oid = amopsortfamily LEFT JOIN pg_am sa ON sa.oid = s.opfmethod
-WHERE a.amname = 'hnsw' AND amoplefttype = 'vector'::regtype ORDER BY f.opfname COLLATE "C";
+WHERE a.amname = 'hnsw' AND amoplefttype = ANY ('{vector,halfvec,bit,sparsevec}'::regtype[]) ORDER BY f.opfname COLLATE "C";
 SELECT opfname, amprocnum, amproc::oid::regprocedure AS function, amproclefttype::regtype AS lefttype, amprocrighttype::regtype AS righttype
 FROM pg_amproc JOIN pg_opfamily f ON f.oid = amprocfamily JOIN pg_am a ON a.oid = opfmethod
-WHERE amname = 'hnsw' AND amproclefttype = 'vector'::regtype ORDER BY opfname COLLATE "C", amprocnum;
+WHERE amname = 'hnsw' AND amproclefttype = ANY ('{vector,halfvec,bit,sparsevec}'::regtype[]) ORDER BY opfname COLLATE "C", amprocnum;
 -- No type has a default class: the metric is always chosen.
 SELECT count(*) FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname = 'hnsw' AND opcdefault;
 
@@ -36,7 +36,7 @@ FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am a ON a.oid = 
 JOIN pg_attribute att ON att.attrelid = i.oid WHERE x.indrelid = 'described'::regclass ORDER BY i.relname COLLATE "C";
 -- The objects are the extension's.
 SELECT object FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid, pg_describe_object(classid, objid, 0) object
-WHERE deptype = 'e' AND extname IN ('vector', 'quartzdb') AND object ~ '^access method hnsw|^operator (class|family) vector_.*hnsw|function hnswhandler' ORDER BY object COLLATE "C";
+WHERE deptype = 'e' AND extname IN ('vector', 'quartzdb') AND object ~ '^access method hnsw|^operator (class|family) .*hnsw|function hnsw(handler|_[a-z]*_support)' ORDER BY object COLLATE "C";
 -- Schema and class by name, as tools write them.
 SET search_path = pg_catalog;
 SELECT pg_get_indexdef('public.described_hnsw'::regclass);

@@ -1,0 +1,53 @@
+-- The operator classes of bit.
+\pset format unaligned
+\pset fieldsep ' | '
+SET enable_seqscan = off;
+CREATE TABLE flags (id int, v bit(5));
+INSERT INTO flags VALUES (1, B'11100'), (2, B'11111'), (3, B'00011'), (4, B'00000'), (5, NULL);
+CREATE INDEX flags_hamming ON flags USING hnsw (v bit_hamming_ops);
+CREATE INDEX flags_jaccard ON flags USING hnsw (v bit_jaccard_ops);
+INSERT INTO flags VALUES (6, B'10000'), (7, NULL);
+SELECT plan_has($$SELECT id FROM flags ORDER BY v <~> B'11110'$$, 'Index Scan using flags_hamming');
+SELECT plan_has($$SELECT id FROM flags ORDER BY v <%> B'11110'$$, 'Index Scan using flags_jaccard');
+SELECT id, v <~> B'11110' FROM flags WHERE v IS NOT NULL ORDER BY v <~> B'11110', id;
+SELECT id, round((v <%> B'11110')::numeric, 4) FROM flags WHERE v IS NOT NULL ORDER BY v <%> B'11110', id;
+SELECT count(*) FROM (SELECT FROM flags ORDER BY v <~> (SELECT NULL::bit)) AS found;
+SELECT count(*) FROM (SELECT FROM flags ORDER BY v <%> B'00000') AS found;
+SET hnsw.ef_search = 1;
+SET hnsw.iterative_scan = strict_order;
+SELECT id FROM flags ORDER BY v <~> B'11101' LIMIT 2;
+RESET hnsw.iterative_scan;
+RESET hnsw.ef_search;
+DELETE FROM flags WHERE id = 1;
+VACUUM flags;
+SELECT id FROM flags ORDER BY v <~> B'11100' LIMIT 1;
+TRUNCATE flags;
+SELECT id FROM flags ORDER BY v <~> B'11100' LIMIT 1;
+DROP TABLE flags;
+CREATE TABLE equals (v bit(3));
+CREATE INDEX ON equals USING hnsw (v bit_jaccard_ops);
+INSERT INTO equals SELECT B'101' FROM generate_series(1, 20);
+SET hnsw.ef_search = 1;
+SELECT count(*) FROM (SELECT FROM equals ORDER BY v <%> B'101') AS found;
+RESET hnsw.ef_search;
+DROP TABLE equals;
+-- bit varying has no index, a cast to bit has.
+CREATE TABLE varying (v varbit(3));
+INSERT INTO varying VALUES (B'110'), (B'001');
+CREATE INDEX ON varying USING hnsw (v bit_hamming_ops);
+CREATE INDEX ON varying USING hnsw ((v::bit(3)) bit_hamming_ops);
+SELECT v FROM varying ORDER BY v::bit(3) <~> B'111';
+DROP TABLE varying;
+CREATE UNLOGGED TABLE fleeting (v bit(3));
+INSERT INTO fleeting VALUES (B'101');
+CREATE INDEX ON fleeting USING hnsw (v bit_hamming_ops);
+SELECT v FROM fleeting ORDER BY v <~> B'111';
+DROP TABLE fleeting;
+CREATE TABLE long (id int, v bit(64000));
+INSERT INTO long SELECT i, repeat(CASE i % 3 WHEN 0 THEN '1' WHEN 1 THEN '10' ELSE '0' END, 64000)::bit(64000) FROM generate_series(1, 3) i;
+CREATE INDEX ON long USING hnsw (v bit_hamming_ops);
+SELECT id FROM long ORDER BY v <~> repeat('110', 64000)::bit(64000);
+DROP TABLE long;
+CREATE TABLE long (v bit(64001));
+CREATE INDEX ON long USING hnsw (v bit_hamming_ops);
+DROP TABLE long;
