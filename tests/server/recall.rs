@@ -294,6 +294,8 @@ fn recall_of(client: &mut Client, class: &Class, table: &str) -> Result<f64> {
 fn examine_classes(database: &str, classes: &[Class]) -> Result {
     let database = Database::alone(database)?;
     let mut client = database.client()?;
+    // By one thread, so that the result is the same every time.
+    set(&mut client, "max_parallel_maintenance_workers", 0)?;
     let mut random = Random::new(21);
     // As in pgvector's tests: sparse vectors lie mostly near the origin, the others anywhere in the cube.
     let is_near = classes[0].column.starts_with("sparsevec");
@@ -318,10 +320,8 @@ fn examine_classes(database: &str, classes: &[Class]) -> Result {
         let vacuumed = recall_of(&mut client, class, "rows")?;
         check_index(&mut client, "rows_hnsw")?;
         println!("{name}: recall {built:.4} built, {inserted:.4} inserted, {vacuumed:.4} vacuumed");
-        // pgvector has no test of rows added to an index that was built on others. Here halfvec_ip_ops then found 0.9775.
-        let later = floor - 0.02;
         ensure!(
-            built >= *floor && inserted >= later && vacuumed >= later,
+            [built, inserted, vacuumed].iter().all(|recall| recall >= floor),
             "{name}: {built}, {inserted}, {vacuumed}"
         );
         client.batch_execute("DROP TABLE rows, queries")?;
