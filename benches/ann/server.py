@@ -29,8 +29,13 @@ class Connection:
         if self.pg.status != pq.ConnStatus.OK:
             raise ServerError(self.pg.get_error_message())
         self.notices = []
-        self.pg.notice_handler = lambda result: self.notices.append(result.get_error_message().strip())
+        self.pg.notice_handler = self.noticed
         self.pid = self.pg.backend_pid
+
+    def noticed(self, result):
+        """Keeps what the server warns of, not what it merely reports."""
+        if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) != b"INFO":
+            self.notices.append(result.get_error_message().strip())
 
     def run(self, *statements):
         """Executes each statement and returns the last one's rows, as text."""
