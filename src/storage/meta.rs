@@ -82,7 +82,7 @@ const FINE: u8 = 12;
 
 /// From how many dimensions on nodes keep fine codes of their own vectors: where rows exceed 2 kB, PostgreSQL stores vectors
 /// out of line, and to look at a row's distance in order to find its place costs more than a visit. Fashion-MNIST (784
-/// dimensions, PostgreSQL 18, CPU of the server per query at ef 20 and 40): 177 and 203 us without, 149 and 175 with.
+/// dimensions, PostgreSQL 18), CPU of the server per query at ef 20: 177 us without, 139 and 166 in two runs with.
 const FINE_FROM: usize = 500;
 
 /// The seed of every index's rotation. One value for all lets a session keep the rotation between indexes.
