@@ -219,15 +219,10 @@ pub fn pack_planes_u8(codes: &[u8], planes: &mut [[u64; 8]]) {
     }
 }
 
-/// Asks the CPU to bring `bytes` into its second cache, where that can be asked for; nothing depends on it.
+/// Asks the CPU to bring `length` bytes into its second cache, where that can be asked for; nothing depends on it, and
+/// nothing is read from them.
 ///
 /// Not into the first: a core waits for a handful of lines at once on behalf of that one, and a node is more than that.
-#[inline]
-pub fn prefetch(bytes: &[u8]) {
-    prefetch_range(bytes.as_ptr(), bytes.len());
-}
-
-/// [`prefetch`] of `length` bytes that may not be looked at: nothing is read from them.
 #[inline]
 pub fn prefetch_range(start: *const u8, length: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -242,6 +237,23 @@ pub fn prefetch_range(start: *const u8, length: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, length);
+}
+
+/// Asks the system to back memory that nobody has written to yet with huge pages, where that can be asked for; nothing
+/// depends on it.
+pub fn prefer_huge_pages<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
+    #[cfg(target_os = "linux")]
+    {
+        /// A divisor of the size of a page on every architecture, and a multiple of it where it matters.
+        const PAGE: usize = 4096;
+        let bytes = memory.as_mut_ptr_range();
+        let start = (bytes.start as usize).next_multiple_of(PAGE);
+        let length = (bytes.end as usize).saturating_sub(start);
+        // SAFETY: the advice changes nothing that a program can see but time, and the range is within memory of ours.
+        unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = memory;
 }
 
 /// `rest` followed by zeros, so that a tail can take the path of a full chunk.

@@ -186,6 +186,15 @@ impl Kind for FusedKind {
         OwnSq8 { header, codes: codes.into(), fine: None }
     }
 
+    #[inline]
+    fn copy_own(&self, node: Fused<'_>, to: &mut OwnSq8) {
+        let Sq8 { header, codes } = node.vector();
+        to.header = header;
+        to.codes.copy_from_slice(codes);
+        to.fine = None;
+    }
+
+    #[inline]
     fn between(&self, one: &OwnSq8, other: &OwnSq8) -> f32 {
         one.borrow().distance(&other.borrow(), self.frame.geometry())
     }

@@ -13,7 +13,7 @@ pub trait Purpose<K: Kind> {
     type Payload;
 
     /// The node's distance, and what else is wanted of it; `None` if the node has no rows.
-    fn look(&self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Self::Payload>);
+    fn look(&mut self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Self::Payload>);
 }
 
 /// A scan's purpose: the rows, and between which values their distances lie.
@@ -38,7 +38,7 @@ impl<K: Kind> Purpose<K> for Scan {
     type Payload = Found;
 
     #[inline]
-    fn look(&self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Found>) {
+    fn look(&mut self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Found>) {
         let header = node.header();
         if header.level() > 0 {
             let distance = kind.distance(query, node);
@@ -54,25 +54,75 @@ impl<K: Kind> Purpose<K> for Scan {
 }
 
 /// An insertion's or a repair's purpose: the vectors, to be compared with each other.
-pub struct LinkTo<Own> {
+pub struct LinkTo<'a, Own> {
     /// The vector that is to be linked, as its node has it or will have it.
     pub own: Own,
+    /// The highest level on which it is. What is visited above is for the way down only.
+    pub level: u8,
+    pub copies: &'a mut Copies<Own>,
 }
 
-/// A visited node, as an insertion sees it.
-pub struct Candidate<Own> {
-    pub own: Own,
+/// Copies of visited nodes' vectors. Keeps its memory from one search to the next, as there are a hundred to a search.
+#[derive(Debug)]
+pub struct Copies<Own> {
+    all: Vec<Own>,
+    used: usize,
+}
+
+/// A visited node, as an insertion sees it. Means something with the [`Copies`] of its search only.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    copy: usize,
     is_full: bool,
 }
 
-impl<K: Kind> Purpose<K> for LinkTo<K::Own> {
-    type Payload = Candidate<K::Own>;
+impl<Own> Copies<Own> {
+    pub fn new() -> Self {
+        Self { all: Vec::new(), used: 0 }
+    }
 
-    fn look(&self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Candidate<K::Own>>) {
+    /// The vector of a node that was visited on a level to link on.
+    #[inline]
+    pub fn of(&self, candidate: &Candidate) -> &Own {
+        &self.all[candidate.copy]
+    }
+
+    /// Starts over: no candidate of an earlier search means anything any more.
+    fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// Copies a node's vector, and returns where.
+    fn add<K: Kind<Own = Own>>(&mut self, kind: &K, node: K::View<'_>) -> usize {
+        match self.all.get_mut(self.used) {
+            Some(copy) => kind.copy_own(node, copy),
+            None => self.all.push(kind.own(node)),
+        }
+        self.used += 1;
+        self.used - 1
+    }
+}
+
+impl<'a, Own> LinkTo<'a, Own> {
+    /// For a vector on levels up to `level`.
+    pub fn new(own: Own, level: u8, copies: &'a mut Copies<Own>) -> Self {
+        copies.clear();
+        Self { own, level, copies }
+    }
+}
+
+impl<K: Kind> Purpose<K> for LinkTo<'_, K::Own> {
+    type Payload = Candidate;
+
+    #[inline]
+    fn look(&mut self, kind: &K, query: &K::Query, node: K::View<'_>) -> (f32, Option<Candidate>) {
         let header = node.header();
         let is_live = !header.is_dead() && (header.level() > 0 || header.heap_tid_count() > 0);
         let is_full = header.heap_tid_count() == super::node::MAX_HEAP_TIDS;
-        let candidate = is_live.then(|| Candidate { own: kind.own(node), is_full });
+        let candidate = is_live.then(|| {
+            let copy = if header.level() > self.level { usize::MAX } else { self.copies.add(kind, node) };
+            Candidate { copy, is_full }
+        });
         (kind.distance(query, node), candidate)
     }
 }
@@ -152,13 +202,14 @@ impl<S: PageStore, K: Kind, P: Purpose<K>> Graph for Reader<'_, S, K, P> {
     }
 }
 
-impl<S: PageStore, K: Kind> Linkable for Reader<'_, S, K, LinkTo<K::Own>> {
-    fn distance_between(&self, one: &Self::Payload, other: &Self::Payload) -> f32 {
-        self.kind.between(&one.own, &other.own)
+impl<S: PageStore, K: Kind> Linkable for Reader<'_, S, K, LinkTo<'_, K::Own>> {
+    fn distance_between(&self, one: &Candidate, other: &Candidate) -> f32 {
+        let LinkTo { copies, .. } = &self.purpose;
+        self.kind.between(copies.of(one), copies.of(other))
     }
 
-    fn likeness(&self, candidate: &Self::Payload) -> Likeness {
-        match self.kind.is_same(&self.purpose.own, &candidate.own) {
+    fn likeness(&self, candidate: &Candidate) -> Likeness {
+        match self.kind.is_same(&self.purpose.own, self.purpose.copies.of(candidate)) {
             false => Likeness::Different,
             true if candidate.is_full => Likeness::SameButFull,
             true => Likeness::Same,

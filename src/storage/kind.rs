@@ -64,6 +64,9 @@ pub trait Kind: Sized {
     /// A copy of the node's own vector.
     fn own(&self, node: Self::View<'_>) -> Self::Own;
 
+    /// [`own`](Self::own) in place of another node's, whose memory it takes.
+    fn copy_own(&self, node: Self::View<'_>, to: &mut Self::Own);
+
     /// The distance between two nodes.
     fn between(&self, one: &Self::Own, other: &Self::Own) -> f32;
 

@@ -1,6 +1,6 @@
 //! Pages in private memory: what a build fills before it writes them out, and the bed of the storage layer's tests.
 
-use super::page::{Page, PageKind};
+use super::page::{ITEM_ALIGNMENT, ITEMS_END, Page, PageKind};
 use super::store::{Error, PageStore, Result};
 use super::tid::IndexTid;
 use crate::kernels;
@@ -9,8 +9,11 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-/// Pages per allocation.
-const CHUNK: usize = 256;
+/// Pages of the first allocation. Each further one has twice as many, up to [`LARGEST_CHUNK`].
+const SMALLEST_CHUNK: usize = 128;
+
+/// Enough to consist of huge pages for the most part.
+const LARGEST_CHUNK: usize = 2048;
 
 /// Room that is not worth remembering.
 const SMALLEST_TUPLE: usize = 64;
@@ -18,8 +21,36 @@ const SMALLEST_TUPLE: usize = 64;
 type Chunk = Box<[Slot]>;
 
 /// A page and its lock, which share a line of the cache with the page's header and first line pointers.
-#[repr(align(64))]
-struct Slot(RwLock<Page>);
+#[repr(C, align(64))]
+struct Slot {
+    /// Size of the item that was added last; most often, all have the same. A hint for [`MemoryPages::prefetch`].
+    item_size: AtomicU32,
+    page: RwLock<Page>,
+}
+
+/// Which chunk a page is in, and where in it.
+#[inline]
+fn place_of(block: u32) -> (usize, usize) {
+    const DOUBLINGS: usize = (LARGEST_CHUNK / SMALLEST_CHUNK).ilog2() as usize;
+    let at = block as usize + SMALLEST_CHUNK;
+    if at < LARGEST_CHUNK {
+        let chunk = (at / SMALLEST_CHUNK).ilog2() as usize;
+        return (chunk, at - (SMALLEST_CHUNK << chunk));
+    }
+    (DOUBLINGS + at / LARGEST_CHUNK - 1, at % LARGEST_CHUNK)
+}
+
+/// A chunk of empty pages.
+fn new_chunk(number: usize) -> Chunk {
+    let pages = (SMALLEST_CHUNK << number.min(usize::BITS as usize / 2)).min(LARGEST_CHUNK);
+    let mut chunk = Vec::with_capacity(pages);
+    kernels::prefer_huge_pages(chunk.spare_capacity_mut());
+    chunk.resize_with(pages, || Slot {
+        item_size: AtomicU32::new(0),
+        page: RwLock::new(Page::new(PageKind::Nodes)),
+    });
+    chunk.into_boxed_slice()
+}
 
 /// Pages that many threads read and change at once.
 ///
@@ -38,7 +69,7 @@ pub struct MemoryPages {
 impl MemoryPages {
     /// An empty store of at most `limit` pages; block 0 exists and is an empty meta page.
     pub fn new(limit: u32) -> Self {
-        let chunks = (limit as usize + 1).div_ceil(CHUNK);
+        let chunks = place_of(limit).0 + 1;
         let store = Self {
             chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
             used: AtomicU32::new(0),
@@ -93,19 +124,25 @@ impl MemoryPages {
     }
 
     #[inline]
-    fn lock(&self, block: u32) -> Result<&RwLock<Page>> {
+    fn slot(&self, block: u32) -> Result<&Slot> {
         let missing = Error::Corrupt { at: IndexTid { block, offset: 0 }, what: "there is no such page" };
-        let Some(chunk) = self.chunks.get(block as usize / CHUNK) else { return Err(missing) };
+        let (number, index) = place_of(block);
+        let Some(chunk) = self.chunks.get(number) else { return Err(missing) };
         if block >= self.used.load(Ordering::Acquire) {
             return Err(missing);
         }
-        let pages =
-            chunk.get_or_init(|| (0..CHUNK).map(|_| Slot(RwLock::new(Page::new(PageKind::Nodes)))).collect());
-        pages.get(block as usize % CHUNK).map(|slot| &slot.0).ok_or(missing)
+        chunk.get_or_init(|| new_chunk(number)).get(index).ok_or(missing)
+    }
+
+    /// Where a page is, if it exists. For hints.
+    #[inline]
+    fn probable_slot(&self, block: u32) -> Option<&Slot> {
+        let (number, index) = place_of(block);
+        self.chunks.get(number)?.get()?.get(index)
     }
 
     fn write(&self, block: u32) -> Result<std::sync::RwLockWriteGuard<'_, Page>> {
-        Ok(self.lock(block)?.write().unwrap_or_else(PoisonError::into_inner))
+        Ok(self.slot(block)?.page.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -125,23 +162,23 @@ impl PageStore for MemoryPages {
 
     #[inline]
     fn read(&self, block: u32) -> Result<MemoryPage<'_>> {
-        Ok(MemoryPage(self.lock(block)?.read().unwrap_or_else(PoisonError::into_inner)))
+        Ok(MemoryPage(self.slot(block)?.page.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     #[inline]
     fn prefetch(&self, tid: IndexTid) {
-        if let Ok(lock) = self.lock(tid.block)
-            && let Ok(page) = lock.try_read()
-            && let Some(item) = page.item(tid.offset)
-        {
-            kernels::prefetch(item);
+        let Some(slot) = self.probable_slot(tid.block) else { return };
+        // Items of one size stand one below the other. Where others were in between, this is another place in the page, or
+        // none. The page begins a few bytes behind its slot, on the same line of the cache.
+        let size = slot.item_size.load(Ordering::Relaxed) as usize;
+        if let Some(start) = ITEMS_END.checked_sub(size * usize::from(tid.offset)) {
+            kernels::prefetch_range(std::ptr::from_ref(slot).cast::<u8>().wrapping_add(start), size);
         }
     }
 
     #[inline]
     fn announce(&self, tid: IndexTid) {
-        let chunk = self.chunks.get(tid.block as usize / CHUNK).and_then(OnceLock::get);
-        if let Some(slot) = chunk.and_then(|pages| pages.get(tid.block as usize % CHUNK)) {
+        if let Some(slot) = self.probable_slot(tid.block) {
             kernels::prefetch_range(std::ptr::from_ref(slot).cast(), 1);
         }
     }
@@ -177,6 +214,9 @@ impl PageStore for MemoryPages {
             }
         };
         let result = fill(block, &mut page)?;
+        if let Some(slot) = self.probable_slot(block) {
+            slot.item_size.store(length.next_multiple_of(ITEM_ALIGNMENT) as u32, Ordering::Relaxed);
+        }
         let (has_room, free) = (page.has_room(length), page.free_space());
         drop(page);
         if has_room {

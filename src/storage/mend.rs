@@ -1,6 +1,6 @@
 //! New links for tuples that have lost some, or to which no path leads.
 
-use super::graph::{LinkTo, Reader, fetch_own};
+use super::graph::{Copies, LinkTo, Reader, fetch_own};
 use super::kind::{Kind, NewLink, View};
 use super::meta::{META_BLOCK, Meta};
 use super::store::{Error, PageStore, Result};
@@ -48,14 +48,39 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
 
     /// Replaces a tuple's links to dead tuples, which are marked as dead, by others to the nearest nodes and back.
     pub fn repair(&mut self, patient: &Patient<K::Own>) -> Result<()> {
+        self.with_planner(|this, planner| this.repair_with(planner, patient))
+    }
+
+    /// Finds the nodes nearest to a tuple's on its level, as for an insertion, and links one of them to it, so that a path
+    /// leads to it. False if that cannot be done.
+    ///
+    /// No other node loses its last path by that: a link is given up only to a node to which the tuple itself is linked.
+    pub fn link_from_nearest(&mut self, patient: &Patient<K::Own>) -> Result<bool> {
+        self.with_planner(|this, planner| this.link_from_nearest_with(planner, patient))
+    }
+
+    fn with_planner<R>(&mut self, work: impl FnOnce(&Self, &mut InsertPlanner<K>) -> R) -> R {
+        let mut planner = std::mem::take(&mut self.planner);
+        let result = work(self, &mut planner);
+        self.planner = planner;
+        result
+    }
+
+    fn repair_with(
+        &self,
+        InsertPlanner { planner, copies }: &mut InsertPlanner<K>,
+        patient: &Patient<K::Own>,
+    ) -> Result<()> {
         let Patient { tid, level, own, .. } = patient;
-        let mut reader = self.reader(patient);
-        let plan = self.planner.repair(&mut reader, self.params, *tid, *level, self.slots_of(*level))?;
+        let mut reader = reader(self.store, self.kind, patient, copies);
+        let plan = planner.repair(&mut reader, self.params, *tid, *level, self.slots_of(*level))?;
         let Some(Repair { mut kept, added, met }) = plan else { return Ok(()) };
         let added_to: Vec<IndexTid> = added.iter().map(|link| link.id).collect();
         kept.extend(added);
         kept.sort_by_key(|link| link.is_filler);
-        let links: Vec<_> = kept.iter().map(|link| (link.id, &link.payload.own, link.is_filler)).collect();
+        let LinkTo { copies, .. } = &reader.purpose;
+        let links: Vec<_> =
+            kept.iter().map(|link| (link.id, copies.of(&link.payload), link.is_filler)).collect();
         if self.rewrite(patient, &links)? {
             let mut target = self.kind.target(own);
             for to in added_to {
@@ -66,14 +91,15 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         Ok(())
     }
 
-    /// Finds the nodes nearest to a tuple's on its level, as for an insertion, and links one of them to it, so that a path
-    /// leads to it. False if that cannot be done.
-    ///
-    /// No other node loses its last path by that: a link is given up only to a node to which the tuple itself is linked.
-    pub fn link_from_nearest(&mut self, patient: &Patient<K::Own>) -> Result<bool> {
+    fn link_from_nearest_with(
+        &self,
+        InsertPlanner { planner, copies }: &mut InsertPlanner<K>,
+        patient: &Patient<K::Own>,
+    ) -> Result<bool> {
         let Patient { tid, level, own, links } = patient;
-        let mut reader = self.reader(patient);
-        let mut plan = self.planner.insert(&mut reader, self.params, *level)?;
+        let mut reader = reader(self.store, self.kind, patient, copies);
+        let mut plan = planner.insert(&mut reader, self.params, *level)?;
+        let LinkTo { copies, .. } = &reader.purpose;
         let mut nearest = plan.levels.pop().unwrap_or_default().links;
         let mut target = self.kind.target(own);
         nearest.retain(|link| link.id != *tid);
@@ -90,7 +116,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
             return Ok(false);
         };
         let mut found: Vec<_> =
-            nearest.iter().map(|link| (link.id, &link.payload.own, link.is_filler)).collect();
+            nearest.iter().map(|link| (link.id, copies.of(&link.payload), link.is_filler)).collect();
         found.retain(|link| link.0 != given_up);
         found.truncate(self.slots_of(*level) - 1);
         found.push((given_up, &given_up_own, false));
@@ -124,11 +150,6 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
             }
         }
         Ok(nearest.map(|(_, neighbour, own)| (neighbour, own)))
-    }
-
-    fn reader(&self, patient: &Patient<K::Own>) -> Reader<'a, S, K, LinkTo<K::Own>> {
-        let query = self.kind.query_of(&patient.own);
-        Reader::new(self.store, self.kind, query, LinkTo { own: patient.own.clone() })
     }
 
     fn slots_of(&self, level: u8) -> usize {
@@ -177,4 +198,14 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         }
         Err(Error::Corrupt { at: *tid, what: "a node's links change all the time" })
     }
+}
+
+/// The graph about a patient's vector.
+fn reader<'a, S: PageStore, K: Kind>(
+    store: &'a S,
+    kind: &'a K,
+    Patient { own, level, .. }: &Patient<K::Own>,
+    copies: &'a mut Copies<K::Own>,
+) -> Reader<'a, S, K, LinkTo<'a, K::Own>> {
+    Reader::new(store, kind, kind.query_of(own), LinkTo::new(own.clone(), *level, copies))
 }

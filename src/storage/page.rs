@@ -19,7 +19,11 @@ const HEADER_SIZE: usize = 24;
 const LINE_POINTER_SIZE: usize = 4;
 const SPECIAL_SIZE: usize = 8;
 const SPECIAL: usize = PAGE_SIZE - SPECIAL_SIZE;
-const ITEM_ALIGNMENT: usize = 8;
+/// Items stand at multiples of this.
+pub const ITEM_ALIGNMENT: usize = 8;
+
+/// Where the first item ends; each further one is added before those there are.
+pub const ITEMS_END: usize = SPECIAL;
 
 const PD_LOWER: usize = 12;
 const PD_UPPER: usize = 14;

@@ -120,6 +120,12 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         node.value().to_vec()
     }
 
+    #[inline]
+    fn copy_own(&self, node: Plain<'_>, to: &mut Vec<u8>) {
+        to.clear();
+        to.extend_from_slice(node.value());
+    }
+
     fn between(&self, one: &Vec<u8>, other: &Vec<u8>) -> f32 {
         Self::finite(V::distance(self.metric, one, other))
     }

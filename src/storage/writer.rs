@@ -1,6 +1,6 @@
 //! Changing the graph: carries out what `hnsw` planned, one change after the other, each of which leaves a sound graph.
 
-use super::graph::{Candidate, LinkTo, Reader, fetch_own};
+use super::graph::{Candidate, Copies, LinkTo, Reader, fetch_own};
 use super::kind::{Kind, NewLink, Row, View};
 use super::meta::{META_BLOCK, Meta};
 use super::node::HeaderMut;
@@ -10,9 +10,22 @@ use super::tuples::{add_tuple, change_tuple};
 use crate::hnsw::{EntryPoint, Graph, LevelPlan, Link, Params, Planner};
 
 /// Plans insertions; keeps its working memory between them.
-pub type InsertPlanner<K> = Planner<IndexTid, Candidate<<K as Kind>::Own>>;
+pub struct InsertPlanner<K: Kind> {
+    pub(super) planner: Planner<IndexTid, Candidate>,
+    pub(super) copies: Copies<K::Own>,
+}
 
-type LevelOf<K> = LevelPlan<IndexTid, Candidate<<K as Kind>::Own>>;
+impl<K: Kind> InsertPlanner<K> {
+    pub fn new() -> Self {
+        Self { planner: Planner::new(), copies: Copies::new() }
+    }
+}
+
+impl<K: Kind> Default for InsertPlanner<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// How an insertion ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +44,7 @@ pub fn insert<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
     params: Params,
-    planner: &mut InsertPlanner<K>,
+    InsertPlanner { planner, copies }: &mut InsertPlanner<K>,
     level: u8,
     row: Row<'_>,
 ) -> Result<Outcome> {
@@ -40,13 +53,13 @@ pub fn insert<S: PageStore, K: Kind>(
     }
     let query = kind.query(row.value);
     let own = kind.stored(&query);
-    let mut reader = Reader::new(store, kind, query, LinkTo { own });
+    let mut reader = Reader::new(store, kind, query, LinkTo::new(own, level, copies));
     if reader.entry_point()?.is_none() && insert_first(store, kind, &reader.purpose.own, level, row)? {
         return Ok(Outcome::Indexed);
     }
     let params = Params { ef_construction: kind.insertion_width(params.ef_construction), ..params };
     let plan = planner.insert(&mut reader, params, level)?;
-    let own = &reader.purpose.own;
+    let LinkTo { own, copies, .. } = &reader.purpose;
     if let Some(duplicate) = plan.duplicate {
         let added = change_tuple(store, duplicate, |tuple| {
             let added = kind.view(0, tuple).is_some() && HeaderMut(&mut *tuple).add_heap_tid(row.tid);
@@ -56,7 +69,7 @@ pub fn insert<S: PageStore, K: Kind>(
             return Ok(Outcome::Indexed);
         }
     }
-    let top = add_node(store, kind, own, &plan.levels, row)?;
+    let top = add_node(store, kind, own, &plan.levels, copies, row)?;
     if plan.is_entry_point {
         raise_entry_point(store, top)?;
     }
@@ -80,7 +93,7 @@ fn insert_first<S: PageStore, K: Kind>(
         if meta.entry_point.is_some() {
             return Ok(None);
         }
-        meta.entry_point = Some(add_node(store, kind, own, &levels, row)?);
+        meta.entry_point = Some(add_node(store, kind, own, &levels, &Copies::new(), row)?);
         meta.write(pages[0]);
         Ok(Some(()))
     })?;
@@ -92,13 +105,19 @@ fn add_node<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
     own: &K::Own,
-    levels: &[LevelOf<K>],
+    levels: &[LevelPlan<IndexTid, Candidate>],
+    copies: &Copies<K::Own>,
     row: Row<'_>,
 ) -> Result<EntryPoint<IndexTid>> {
     let mut tuples: Vec<IndexTid> = Vec::with_capacity(levels.len());
     for (level, plan) in levels.iter().enumerate() {
         let level = level as u8;
-        let links: Vec<NewLink<'_, K::Own>> = plan.links.iter().map(new_link).collect();
+        let new_link = |link: &Link<IndexTid, Candidate>| NewLink {
+            to: link.id,
+            own: copies.of(&link.payload),
+            is_filler: link.is_filler,
+        };
+        let links: Vec<_> = plan.links.iter().map(new_link).collect();
         let (size, pieces) = kind.size(level, own);
         let below = tuples.last().copied();
         tuples.push(add_tuple(store, size, pieces, |tuple, pieces| {
@@ -171,10 +190,6 @@ fn take_over<S: PageStore, K: Kind>(
         })?;
     }
     Ok(())
-}
-
-fn new_link<Own>(link: &Link<IndexTid, Candidate<Own>>) -> NewLink<'_, Own> {
-    NewLink { to: link.id, own: &link.payload.own, is_filler: link.is_filler }
 }
 
 /// Makes a node the entry point, unless one at least as high has become it.

@@ -28,10 +28,17 @@ use crate::storage::tid::{IndexTid, TID_SIZE};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     level_is_base: bool,
-    has_fine: bool,
     group: GroupLayout,
     slots: usize,
     pieces: usize,
+    /// Where the parts are, and where the tuple ends: asked for with every neighbour, so not computed anew.
+    flags: usize,
+    vector: usize,
+    fine: usize,
+    groups: usize,
+    /// Bytes of a slot: code, factors and address.
+    slot: usize,
+    size: usize,
 }
 
 /// What a level and an index decide about the layout of tuples.
@@ -51,9 +58,16 @@ impl Layout {
         let Shape { level_is_base, dimensions, bits, has_fine } = shape;
         let has_fine = has_fine && level_is_base;
         let group = GroupLayout::new(dimensions, bits);
-        let mut layout = Self { level_is_base, has_fine, group, slots, pieces: 0 };
-        layout.pieces = pieces_for(layout.size());
-        layout
+        let with_pieces = |pieces| {
+            let flags = header_size(if level_is_base { 0 } else { 1 }, pieces);
+            let vector = flags + 8 * slots.div_ceil(64);
+            let fine = vector + sq8::Header::BYTES + dimensions;
+            let groups = fine + if has_fine { FineHeader::BYTES + sq8::fine_bytes(dimensions) } else { 0 };
+            let slot = group.lane_bytes() + size_of::<Factors>() + TID_SIZE;
+            let size = groups + slots * slot;
+            Self { level_is_base, group, slots, pieces, flags, vector, fine, groups, slot, size }
+        };
+        with_pieces(pieces_for(with_pieces(0).size))
     }
 
     /// The number of slots near `target` with which whole tuples fill pages best.
@@ -107,31 +121,14 @@ impl Layout {
 
     /// Size of a tuple.
     pub fn size(&self) -> usize {
-        self.groups() + self.slots * (self.group.lane_bytes() + 8 + TID_SIZE)
-    }
-
-    fn flags(&self) -> usize {
-        header_size(if self.level_is_base { 0 } else { 1 }, self.pieces)
-    }
-
-    fn vector(&self) -> usize {
-        self.flags() + 8 * self.slots.div_ceil(64)
-    }
-
-    fn fine(&self) -> usize {
-        self.vector() + sq8::Header::BYTES + self.dimensions()
-    }
-
-    fn groups(&self) -> usize {
-        let fine = if self.has_fine { FineHeader::BYTES + sq8::fine_bytes(self.dimensions()) } else { 0 };
-        self.fine() + fine
+        self.size
     }
 
     /// Layout of the group that begins with slot `first`, and where it and its addresses are.
     #[inline]
     fn group(&self, first: usize) -> (GroupLayout, usize, usize) {
         let layout = self.group.with_lanes((self.slots - first).min(GROUP));
-        let start = self.groups() + first * (self.group.lane_bytes() + 8 + TID_SIZE);
+        let start = self.groups + first * self.slot;
         (layout, start, start + layout.bytes())
     }
 }
@@ -150,7 +147,7 @@ impl<'a> Fused<'a> {
     pub fn read(layout: &'a Layout, tuple: &'a [u8]) -> Option<Self> {
         let header = Header::read(tuple, NodeKind::Fused)?;
         let links = header.links();
-        (tuple.len() == layout.size()
+        (tuple.len() == layout.size
             && (header.level() == 0) == layout.level_is_base
             && header.pieces() == layout.pieces
             && links <= layout.slots)
@@ -164,7 +161,7 @@ impl<'a> Fused<'a> {
     /// The node's own vector.
     #[inline]
     pub fn vector(&self) -> Sq8<'a> {
-        let at = self.layout.vector();
+        let at = self.layout.vector;
         let mut header = [0; sq8::Header::BYTES];
         header.copy_from_slice(&self.tuple[at..at + sq8::Header::BYTES]);
         let codes = &self.tuple[at + sq8::Header::BYTES..][..self.layout.dimensions()];
@@ -174,15 +171,15 @@ impl<'a> Fused<'a> {
     /// The fine code of the node's own vector, where there is one.
     #[inline]
     pub fn fine(&self) -> Option<Fine<'a>> {
-        let bytes = &self.tuple[self.layout.fine()..self.layout.groups()];
+        let bytes = &self.tuple[self.layout.fine..self.layout.groups];
         let (header, codes) = bytes.split_first_chunk()?;
         Some(Fine { header: FineHeader::from_bytes(header), codes })
     }
 
     pub fn flags(&self) -> Flags {
         let mut flags = Flags::default();
-        let at = self.layout.flags();
-        for (word, bytes) in flags.0.iter_mut().zip(self.tuple[at..self.layout.vector()].chunks_exact(8)) {
+        let at = self.layout.flags;
+        for (word, bytes) in flags.0.iter_mut().zip(self.tuple[at..self.layout.vector].chunks_exact(8)) {
             let mut word_bytes = [0; 8];
             word_bytes.copy_from_slice(bytes);
             *word = u64::from_le_bytes(word_bytes);
@@ -194,13 +191,15 @@ impl<'a> Fused<'a> {
     #[inline]
     pub fn groups(&self) -> Groups<'a> {
         let Layout { group, slots, .. } = *self.layout;
-        group.groups(&self.tuple[self.layout.groups()..], TID_SIZE, slots, self.links)
+        group.groups(&self.tuple[self.layout.groups..], TID_SIZE, slots, self.links)
     }
 
     /// The address of the neighbour in a slot in use.
     #[inline]
     pub fn address(&self, slot: usize) -> IndexTid {
-        let (_, _, addresses) = self.layout.group(slot / GROUP * GROUP);
+        let Layout { slots, groups, slot: slot_size, .. } = *self.layout;
+        let first = slot / GROUP * GROUP;
+        let addresses = groups + first * slot_size + (slots - first).min(GROUP) * (slot_size - TID_SIZE);
         IndexTid::from_bytes(tid_at(self.tuple, addresses + slot % GROUP * TID_SIZE))
     }
 
@@ -230,15 +229,15 @@ impl FusedMut<'_> {
 
     /// Writes the node's own vector.
     pub fn set_vector(&mut self, vector: Sq8<'_>) {
-        let at = self.layout.vector();
-        let (header, codes) = self.tuple[at..self.layout.fine()].split_at_mut(sq8::Header::BYTES);
+        let at = self.layout.vector;
+        let (header, codes) = self.tuple[at..self.layout.fine].split_at_mut(sq8::Header::BYTES);
         header.copy_from_slice(&vector.header.to_bytes());
         codes.copy_from_slice(vector.codes);
     }
 
     /// Writes the fine code of the node's own vector, where there is room for one.
     pub fn set_fine(&mut self, fine: Fine<'_>) {
-        let bytes = &mut self.tuple[self.layout.fine()..self.layout.groups()];
+        let bytes = &mut self.tuple[self.layout.fine..self.layout.groups];
         if let Some((header, codes)) = bytes.split_first_chunk_mut() {
             *header = fine.header.to_bytes();
             codes.copy_from_slice(fine.codes);
@@ -246,8 +245,8 @@ impl FusedMut<'_> {
     }
 
     pub fn set_flags(&mut self, flags: &Flags) {
-        let at = self.layout.flags();
-        for (word, bytes) in flags.0.iter().zip(self.tuple[at..self.layout.vector()].chunks_exact_mut(8)) {
+        let at = self.layout.flags;
+        for (word, bytes) in flags.0.iter().zip(self.tuple[at..self.layout.vector].chunks_exact_mut(8)) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
     }
@@ -267,7 +266,7 @@ impl FusedMut<'_> {
     /// Forgets all links.
     pub fn clear_links(&mut self) {
         self.header().set_links(0);
-        let groups = self.layout.groups();
+        let groups = self.layout.groups;
         self.tuple[groups..].fill(0);
         self.set_flags(&Flags::default());
     }
