@@ -28,6 +28,14 @@ impl Flags {
         self.0.get(slot / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
 
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
     /// Slots from [`MAX_LINKS`] on have no flag.
     pub fn set(&mut self, slot: usize, flag: bool) {
         if let Some(word) = self.0.get_mut(slot / 64) {
@@ -64,29 +72,23 @@ impl Newcomer<'_> {
     pub fn decide(&self, mut flags: Flags, capacity: usize) -> Decision {
         let taken = self.to_neighbours.len();
         let distance = comparable(self.distance);
-        let neighbours = || {
-            let pairs = self.to_neighbours.iter().zip(self.between);
-            pairs.map(|(&own, &between)| (comparable(own), comparable(between))).enumerate()
-        };
-        let is_hidden = neighbours().any(|(slot, (own, between))| {
-            !flags.get(slot) && own <= distance && hides(own, between, distance)
-        });
+        let hiding =
+            self.slots_where(|own, between| (own <= distance) & hides(own, between, distance), &flags);
+        let is_hidden = !hiding.is_empty();
         if !is_hidden {
-            for (slot, (own, between)) in neighbours() {
-                if own > distance && hides(distance, between, own) {
-                    flags.set(slot, true);
-                }
-            }
+            flags = flags.or(self.slots_where(
+                |own, between| (own > distance) & hides(distance, between, own),
+                &Flags::default(),
+            ));
         }
         let slot = if taken < capacity.min(MAX_LINKS) {
             taken
         } else {
             // The new node is itself one of those which may go, if it is hidden or nobody is.
-            let only_flagged = is_hidden || neighbours().any(|(slot, _)| flags.get(slot));
+            let only_flagged = is_hidden || !flags.is_empty();
             let newcomer = (is_hidden || !only_flagged).then_some((distance, None));
-            let links = neighbours()
-                .filter(|&(slot, _)| !only_flagged || flags.get(slot))
-                .map(|(slot, (own, _))| (own, Some(slot)));
+            let links = (0..taken).filter(|&slot| !only_flagged || flags.get(slot));
+            let links = links.map(|slot| (comparable(self.to_neighbours[slot]), Some(slot)));
             let farthest =
                 newcomer.into_iter().chain(links).reduce(|far, next| if next.0 > far.0 { next } else { far });
             match farthest {
@@ -96,6 +98,23 @@ impl Newcomer<'_> {
         };
         flags.set(slot, is_hidden);
         Decision::Write { slot, flags }
+    }
+
+    /// The slots, but for those in `except`, of which a predicate of the distances holds: from the node to the neighbour,
+    /// and from the new node to it.
+    ///
+    /// Every neighbour is compared with every new node that comes by, and nothing foretells the outcome: no branches.
+    #[inline]
+    fn slots_where(&self, is_so: impl Fn(f32, f32) -> bool, except: &Flags) -> Flags {
+        let mut slots = Flags::default();
+        let chunks = self.to_neighbours.chunks(64).zip(self.between.chunks(64));
+        for (word, (own, between)) in slots.0.iter_mut().zip(chunks) {
+            for (bit, (&own, &between)) in own.iter().zip(between).enumerate() {
+                *word |= u64::from(is_so(comparable(own), comparable(between))) << bit;
+            }
+        }
+        slots.0.iter_mut().zip(except.0).for_each(|(word, except)| *word &= !except);
+        slots
     }
 
     /// For a new node which every neighbour refused, so that no path leads to it: the link a full node gives up all

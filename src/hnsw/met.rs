@@ -3,7 +3,8 @@
 use super::TupleId;
 use super::visited::{hash, shift_for};
 
-/// A map from tuple ids to distances, made once: one open-addressing table with linear probing, at most half full.
+/// A map from tuple ids to distances, made once: one open-addressing table with linear probing, at most a quarter full, so
+/// that most questions are answered by the first slot.
 ///
 /// A neighbour that takes a new node's link compares it with its own links. It knows these by codes, and so does not
 /// know their distances to the new node exactly; but some two in five of them were visited by the new node's own search.
@@ -19,7 +20,7 @@ const EMPTY: u64 = u64::MAX;
 impl Met {
     /// Of these nodes.
     pub fn of<Id: TupleId>(nodes: impl ExactSizeIterator<Item = (Id, f32)>) -> Self {
-        let size = (2 * nodes.len()).next_power_of_two().max(2);
+        let size = (4 * nodes.len()).next_power_of_two().max(2);
         let mut met = Self { slots: vec![(EMPTY, 0.0); size], shift: shift_for(size) };
         for (id, distance) in nodes {
             let id = id.into();

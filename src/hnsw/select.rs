@@ -64,7 +64,7 @@ pub fn give_up(distances: &[f32], mut distance_between: impl FnMut(usize, usize)
 /// equal vectors would drive all others out of a list; and if one that equals the node hid what is farther away, they would,
 /// too.
 pub fn hides(link: f32, between: f32, distance: f32) -> bool {
-    between < distance || between.is_nan() || between == distance && link == distance
+    (between < distance) | between.is_nan() | ((between == distance) & (link == distance))
 }
 
 #[cfg(test)]

@@ -74,8 +74,9 @@ impl Encoder {
             Geometry::L2Squared => (1.0, 0.0),
             Geometry::NegativeInnerProduct => {
                 // Both sums from one kernel, so that equal vectors have a scale of 1 and no residual.
-                let scale = kernels::dot(target, origin) / kernels::dot(origin, origin);
-                (if scale.is_finite() { scale } else { 0.0 }, kernels::norm_squared(origin))
+                let norm_squared = kernels::dot(origin, origin);
+                let scale = kernels::dot(target, origin) / norm_squared;
+                (if scale.is_finite() { scale } else { 0.0 }, f64::from(norm_squared))
             }
         };
         let sums = match self.layout.bits() {

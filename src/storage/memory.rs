@@ -111,7 +111,10 @@ impl MemoryPages {
         });
         let block = taken.map_err(|_| Error::OutOfMemory)?;
         let mut page = self.write(block)?;
-        page.initialise(kind);
+        // A page that was never used is one for nodes.
+        if kind != PageKind::Nodes {
+            page.initialise(kind);
+        }
         Ok(block)
     }
 
