@@ -133,19 +133,32 @@ pub fn fine_bytes(dimensions: usize) -> usize {
 /// Encodes what `header` and `codes`, which [`encode`] made of it, leave of a vector.
 pub fn encode_fine(vector: &[f32], header: Header, codes: &[u8], fine: &mut [u8]) -> FineHeader {
     debug_assert!(vector.len() == codes.len() && fine.len() == fine_bytes(vector.len()));
-    let (lo, step) = (f64::from(header.lo), f64::from(header.step));
-    let (mut norm_squared, mut error_squared) = (0.0, 0.0);
-    fine.fill(0);
-    for (i, (&x, &c)) in vector.iter().zip(codes).enumerate() {
-        let rest = if step > 0.0 { (f64::from(x) - lo) / step - f64::from(c) } else { 0.0 };
-        // Saturates: a coordinate beyond its step takes the outermost sixteenth, and NaN the first.
-        let sixteenth = ((rest + 0.5) * 16.0).min(15.0) as u8;
-        let (byte, shift) = if i < fine.len() { (i, 0) } else { (i - fine.len(), 4) };
-        fine[byte] |= sixteenth << shift;
-        let decoded = lo + step * (f64::from(c) + (f64::from(sixteenth) - 7.5) / 16.0);
-        norm_squared += decoded * decoded;
-        error_squared += (f64::from(x) - decoded) * (f64::from(x) - decoded);
+    let mut rest = vec![0.0; vector.len()];
+    kernels::decode_u8(codes, header.lo, header.step, &mut rest);
+    rest.iter_mut().zip(vector).for_each(|(rest, x)| *rest = x - *rest);
+    let sixteenth = header.step / 16.0;
+    let mut sixteenths = vec![0; vector.len()];
+    // Rounded to the nearest of the sixteenths' middles; a coordinate beyond its step takes the outermost.
+    if (1.0 / sixteenth).is_finite() {
+        kernels::quantize_u8(&rest, -7.5 * sixteenth, 1.0 / sixteenth, &mut sixteenths);
     }
+    sixteenths.iter_mut().for_each(|n| *n = (*n).min(15));
+    let (low, high) = sixteenths.split_at(fine.len());
+    fine.copy_from_slice(low);
+    fine.iter_mut().zip(high).for_each(|(byte, high)| *byte |= high << 4);
+
+    // In real arithmetic, which rounding to the nearest sixteenth in single precision need not have hit.
+    let (lo, step) = (f64::from(header.lo), f64::from(header.step));
+    let (mut norm_squared, mut error_squared) = ([0.0; 8], [0.0; 8]);
+    for ((xs, cs), ns) in vector.chunks(8).zip(codes.chunks(8)).zip(sixteenths.chunks(8)) {
+        let sums = norm_squared.iter_mut().zip(&mut error_squared);
+        for ((&x, (&c, &n)), (norm, error)) in xs.iter().zip(cs.iter().zip(ns)).zip(sums) {
+            let decoded = lo + step * (f64::from(c) + (f64::from(n) - 7.5) / 16.0);
+            *norm += decoded * decoded;
+            *error += (f64::from(x) - decoded) * (f64::from(x) - decoded);
+        }
+    }
+    let [norm_squared, error_squared] = [norm_squared, error_squared].map(|sums| sums.iter().sum::<f64>());
     // Where the coarse code knows nothing, neither does this one.
     let error =
         if header.error.is_finite() { (error_squared.sqrt() as f32).next_up() } else { f32::INFINITY };

@@ -38,9 +38,9 @@ struct RecentBuffers {
     streak: Cell<u32>,
 }
 
+/// The file is only in the hash by which a hint is found, so a hint may be another file's, too.
 #[derive(Clone, Copy, Default)]
 struct Hint {
-    file: u32,
     block: u32,
     /// 0: the page was in none, and was asked for.
     buffer: pg_sys::Buffer,
@@ -51,7 +51,7 @@ struct Hint {
 const LONGEST_STREAK: u32 = 7;
 
 impl RecentBuffers {
-    const BITS: u32 = 14;
+    const BITS: u32 = 15;
 
     fn with<R>(use_them: impl FnOnce(&Self) -> R) -> R {
         thread_local! {
@@ -74,12 +74,12 @@ impl RecentBuffers {
     #[inline]
     fn get(&self, file: u32, block: u32) -> Option<pg_sys::Buffer> {
         let hint = self.slot(file, block).get();
-        (hint.file == file && hint.block == block).then_some(hint.buffer)
+        (hint.block == block).then_some(hint.buffer)
     }
 
     #[inline]
     fn set(&self, file: u32, block: u32, buffer: pg_sys::Buffer) {
-        self.slot(file, block).set(Hint { file, block, buffer });
+        self.slot(file, block).set(Hint { block, buffer });
     }
 
     /// Whether the next read may use a hint.
