@@ -1,5 +1,6 @@
-//! Settings, under pgvector's names, ranges, defaults and descriptions.
+//! Settings, with pgvector's ranges, defaults, descriptions and, but for the prefix beside pgvector, names.
 
+use crate::edition::edition;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
 /// Whether a scan goes on when its first candidates are used up.
@@ -22,8 +23,9 @@ pub static SCAN_MEM_MULTIPLIER: GucSetting<f64> = GucSetting::<f64>::new(1.0);
 
 /// Declares the settings; called once, when the library is loaded.
 pub fn define() {
+    let edition = edition();
     GucRegistry::define_int_guc(
-        c"hnsw.ef_search",
+        edition.choose(c"hnsw.ef_search", c"quartz.ef_search"),
         c"Sets the size of the dynamic candidate list for search",
         c"Valid range is 1..1000.",
         &EF_SEARCH,
@@ -33,7 +35,7 @@ pub fn define() {
         GucFlags::default(),
     );
     GucRegistry::define_enum_guc(
-        c"hnsw.iterative_scan",
+        edition.choose(c"hnsw.iterative_scan", c"quartz.iterative_scan"),
         c"Sets the mode for iterative scans",
         c"",
         &ITERATIVE_SCAN,
@@ -41,7 +43,7 @@ pub fn define() {
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
-        c"hnsw.max_scan_tuples",
+        edition.choose(c"hnsw.max_scan_tuples", c"quartz.max_scan_tuples"),
         c"Sets the max number of tuples to visit for iterative scans",
         c"",
         &MAX_SCAN_TUPLES,
@@ -51,7 +53,7 @@ pub fn define() {
         GucFlags::default(),
     );
     GucRegistry::define_float_guc(
-        c"hnsw.scan_mem_multiplier",
+        edition.choose(c"hnsw.scan_mem_multiplier", c"quartz.scan_mem_multiplier"),
         c"Sets the multiple of work_mem to use for iterative scans",
         c"",
         &SCAN_MEM_MULTIPLIER,

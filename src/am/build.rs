@@ -12,6 +12,7 @@ use super::heap::{HeapScan, report_progress, with_signals_blocked};
 use super::index::{Index, with_nodes};
 use super::insert::level_of;
 use super::memory::maintenance_work_mem;
+use crate::edition::edition;
 use crate::error;
 use crate::hnsw::Params;
 use crate::storage::{
@@ -77,7 +78,7 @@ pub fn build_empty(index: &Index) {
 fn new_meta(index: &Index) -> Meta {
     let column = index.column();
     if index.column_type() == pg_sys::VARBITOID {
-        error::raise_message(ERRCODE_FEATURE_NOT_SUPPORTED, "type not supported for hnsw index");
+        error::raise_message(ERRCODE_FEATURE_NOT_SUPPORTED, format!("type not supported for {} index", edition().method()));
     }
     let Some(dimensions) = index.column_dimensions() else {
         error::raise_message(ERRCODE_INVALID_PARAMETER_VALUE, "column does not have dimensions");
@@ -302,7 +303,7 @@ impl<K: Kind + Sync> Rest<'_, K> {
         let rows = work.rows.load(Ordering::Relaxed);
         error::report(
             ERRCODE_SUCCESSFUL_COMPLETION,
-            format!("hnsw graph no longer fits into maintenance_work_mem after {rows} tuples"),
+            format!("{} graph no longer fits into maintenance_work_mem after {rows} tuples", edition().method()),
         )
         .set_detail("Building will take significantly more time.")
         .set_hint("Increase maintenance_work_mem to speed up builds.")

@@ -1,5 +1,6 @@
 //! The indexed column: what its operator class makes of it, and how its datums become [values](crate::storage::value).
 
+use crate::edition::edition;
 use crate::error;
 use crate::kernels::Element;
 use crate::metric::Metric;
@@ -39,7 +40,7 @@ impl Column {
         if self.indexed == IndexedType::Bits && dimensions > MAX_BITS {
             error::raise_message(
                 ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                format!("column cannot have more than {MAX_BITS} dimensions for hnsw index"),
+                format!("column cannot have more than {MAX_BITS} dimensions for {} index", edition().method()),
             );
         }
     }
@@ -54,7 +55,10 @@ impl Column {
         if elements > MAX_ELEMENTS {
             error::raise_message(
                 ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                format!("sparsevec cannot have more than {MAX_ELEMENTS} non-zero elements for hnsw index"),
+                format!(
+                    "sparsevec cannot have more than {MAX_ELEMENTS} non-zero elements for {} index",
+                    edition().method()
+                ),
             );
         }
     }

@@ -5,6 +5,7 @@ use super::heap::{HeapScan, heap_tid_of, item_pointer_of};
 use super::index::Index;
 use super::scan::State;
 use super::{build, cost, insert, options, vacuum};
+use crate::edition::edition;
 use crate::error;
 use crate::storage::{PageStore, Row};
 use pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
@@ -241,14 +242,14 @@ unsafe fn check_scan(scan: pg_sys::IndexScanDesc) {
     // SAFETY: passed on to the caller.
     let (order_bys, snapshot) = unsafe { ((*scan).numberOfOrderBys, (*scan).xs_snapshot) };
     if order_bys == 0 {
-        error::raise_message(ERRCODE_INTERNAL_ERROR, "cannot scan hnsw index without order");
+        error::raise_message(ERRCODE_INTERNAL_ERROR, format!("cannot scan {} index without order", edition().method()));
     }
     // A row's address may be given to another row before the scan fetches it: no pin keeps vacuum away. A row that came
     // after the snapshot is invisible to it, so only a snapshot of that sort is safe.
     // SAFETY: a scan that is fetched from has a snapshot.
     let kind = unsafe { (*snapshot).snapshot_type };
     if kind != pg_sys::SnapshotType::SNAPSHOT_MVCC && kind != pg_sys::SnapshotType::SNAPSHOT_HISTORIC_MVCC {
-        error::raise_message(ERRCODE_INTERNAL_ERROR, "non-MVCC snapshots are not supported with hnsw");
+        error::raise_message(ERRCODE_INTERNAL_ERROR, format!("non-MVCC snapshots are not supported with {}", edition().method()));
     }
 }
 

@@ -1,10 +1,11 @@
 //! An open index: what its operator class and its meta page say, and its pages.
 
 use super::column::Column;
+use crate::edition::{Edition, edition};
 use crate::error;
 use crate::hnsw::Params;
 use crate::quantizer::Frame;
-use crate::storage::value::{Bits, Floats, Halves, SparseElements};
+use crate::storage::value::{Bits, Floats, Halves, PlainValue, SparseElements};
 use crate::storage::{
     self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind, ValueType,
 };
@@ -74,7 +75,10 @@ impl Index {
             if !is_index || class.relam != access_method() {
                 let name = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy().into_owned();
                 error::raise(
-                    error::report(ERRCODE_WRONG_OBJECT_TYPE, format!("\"{name}\" is not an hnsw index"))
+                    error::report(
+                        ERRCODE_WRONG_OBJECT_TYPE,
+                        format!("\"{name}\" is not {}", edition().an_index()),
+                    )
                         .set_hint("A partitioned index has nothing to look into: name one of its partitions' indexes."),
                 );
             }
@@ -104,8 +108,9 @@ impl Index {
                 error::report(
                     ERRCODE_INVALID_OBJECT_DEFINITION,
                     format!(
-                        "operator class of index \"{}\" has a distance that hnsw does not know",
-                        self.name()
+                        "operator class of index \"{}\" has a distance that {} does not know",
+                        self.name(),
+                        edition().method()
                     ),
                 )
                 .set_hint("Use one of the operator classes that come with the extension."),
@@ -147,7 +152,7 @@ impl Index {
             }
         };
         error::raise(
-            error::report(ERRCODE_INDEX_CORRUPTED, "hnsw index is not valid")
+            error::report(ERRCODE_INDEX_CORRUPTED, format!("{} index is not valid", edition().method()))
                 .set_detail(detail)
                 .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
         )
@@ -162,10 +167,10 @@ impl Index {
             (NodeKind::Fused, _) => {
                 frame(meta).and_then(|frame| FusedKind::new(meta, frame)).map(Nodes::Fused)
             }
-            (NodeKind::Plain, ValueType::Floats) => PlainKind::new(meta).map(Nodes::Floats),
-            (NodeKind::Plain, ValueType::Halves) => PlainKind::new(meta).map(Nodes::Halves),
-            (NodeKind::Plain, ValueType::Bits) => PlainKind::new(meta).map(Nodes::Bits),
-            (NodeKind::Plain, ValueType::Sparse) => PlainKind::new(meta).map(Nodes::Sparse),
+            (NodeKind::Plain, ValueType::Floats) => plain(meta).map(Nodes::Floats),
+            (NodeKind::Plain, ValueType::Halves) => plain(meta).map(Nodes::Halves),
+            (NodeKind::Plain, ValueType::Bits) => plain(meta).map(Nodes::Bits),
+            (NodeKind::Plain, ValueType::Sparse) => plain(meta).map(Nodes::Sparse),
         };
         nodes.unwrap_or_else(|| self.raise_not_readable(NotReadable::Foreign))
     }
@@ -203,10 +208,19 @@ impl Index {
     }
 }
 
-/// The access method `hnsw` of this database.
+/// The access method of this database whose code this is.
 fn access_method() -> pg_sys::Oid {
     // SAFETY: a NUL-terminated string; the method exists where its functions do.
-    unsafe { pg_sys::get_index_am_oid(c"hnsw".as_ptr(), true) }
+    unsafe { pg_sys::get_index_am_oid(edition().c_method().as_ptr(), true) }
+}
+
+/// Plain nodes, whose operator is pgvector's beside pgvector.
+fn plain<V: PlainValue>(meta: &Meta) -> Option<PlainKind<V>> {
+    let kind = PlainKind::new(meta)?;
+    Some(match edition() {
+        Edition::Own => kind,
+        Edition::BesidePgvector => kind.under_another_operator(),
+    })
 }
 
 /// How many rotations a session keeps. One is made anew in microseconds, but every scan needs one.

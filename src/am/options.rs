@@ -1,5 +1,6 @@
 //! Storage parameters: `m` and `ef_construction`.
 
+use crate::edition::edition;
 use crate::hnsw::Params;
 use pgrx::{pg_guard, pg_sys};
 use std::mem::offset_of;
@@ -18,7 +19,7 @@ struct Options {
 
 static KIND: AtomicU32 = AtomicU32::new(0);
 
-/// Declares the storage parameters, and that settings named `hnsw.` are ours, after they were declared. Called once, when the
+/// Declares the storage parameters, and that settings with our prefix are ours, after they were declared. Called once, when the
 /// library is loaded.
 pub fn define() {
     reserve_prefix();
@@ -78,11 +79,11 @@ pub unsafe fn params(relation: pg_sys::Relation) -> Params {
 #[cfg(not(feature = "pg14"))]
 fn reserve_prefix() {
     // SAFETY: a NUL-terminated string; called while the library is loaded, as the function wants.
-    unsafe { pg_sys::MarkGUCPrefixReserved(c"hnsw".as_ptr()) }
+    unsafe { pg_sys::MarkGUCPrefixReserved(edition().c_method().as_ptr()) }
 }
 
 #[cfg(feature = "pg14")]
 fn reserve_prefix() {
     // SAFETY: as in later versions.
-    unsafe { pg_sys::EmitWarningsOnPlaceholders(c"hnsw".as_ptr()) }
+    unsafe { pg_sys::EmitWarningsOnPlaceholders(edition().c_method().as_ptr()) }
 }
