@@ -3,9 +3,8 @@
 //! This half prepares: a PostgreSQL with pgvector, the release build of QuartzDB beside it, a throw-away server, Python's
 //! packages. The half that measures and draws is `benches/ann`.
 
-mod debian;
-
 use crate::cluster::{Cluster, Plan};
+use crate::debian;
 use crate::extension::{self, Writer};
 use crate::packages::{self, Needs};
 use crate::postgres::{Postgres, Purpose};

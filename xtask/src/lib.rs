@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod cluster;
+pub mod debian;
 pub mod demo;
 pub mod extension;
 pub mod install;

@@ -47,6 +47,8 @@ pub enum Purpose {
     Demo,
     /// The benchmark: the release build beside whatever else the source has.
     Bench,
+    /// Whole-server tests beside pgvector, which the source has.
+    Beside,
 }
 
 impl Purpose {
@@ -56,6 +58,7 @@ impl Purpose {
             Self::Test => "test",
             Self::Demo => "demo",
             Self::Bench => "bench",
+            Self::Beside => "beside",
         }
     }
 }
@@ -135,6 +138,11 @@ impl Postgres {
     /// `pg_regress`, if this installation brings it.
     pub fn pg_regress(&self) -> Option<PathBuf> {
         Some(self.pkglibdir.join("pgxs/src/test/regress/pg_regress")).filter(|path| path.is_file())
+    }
+
+    /// Whether pgvector is installed here. An extension of ours with the same name has another library.
+    pub fn has_pgvector(&self) -> bool {
+        self.sharedir.join("extension/vector.control").is_file() && self.pkglibdir.join("vector.so").is_file()
     }
 
     /// The cargo feature of this major.
