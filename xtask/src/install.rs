@@ -23,7 +23,7 @@ pub fn run(options: &Options) -> Result<()> {
     let writer = extension::writer_for(&postgres)?;
     println!("Installing into {} ({})", postgres.version, postgres.pg_config.display());
     let against = for_building(&postgres).unwrap_or_else(|_| postgres.clone());
-    let built = extension::build(&against, &extension::Options { release: true, features: Vec::new() })?;
+    let built = extension::build(&against, &extension::Options { release: true, ..Default::default() })?;
     if writer == Writer::Sudo {
         println!("The directories below are not ours to write: sudo does it, and may ask for your password");
     }

@@ -135,6 +135,12 @@ impl Postgres {
         self.bindir.join(program)
     }
 
+    /// The path of an extension's library.
+    pub fn library(&self, name: &str) -> PathBuf {
+        let suffix = if cfg!(target_os = "macos") && self.major >= 16 { ".dylib" } else { ".so" };
+        self.pkglibdir.join(format!("{name}{suffix}"))
+    }
+
     /// `pg_regress`, if this installation brings it.
     pub fn pg_regress(&self) -> Option<PathBuf> {
         Some(self.pkglibdir.join("pgxs/src/test/regress/pg_regress")).filter(|path| path.is_file())

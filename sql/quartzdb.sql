@@ -1,0 +1,3 @@
+-- Extension quartzdb: all that the Rust code declares.
+
+@DECLARED@
