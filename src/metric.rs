@@ -106,7 +106,12 @@ impl Metric {
     ///
     /// Each of the two sums errs by at most gamma(n + 3) relative to its terms' magnitudes, and 2^-150 for each product that
     /// underflows; the tenth that is added to both is for `f64`.
-    pub fn in_any_order(self, ours: f64, terms: usize, norms_squared: impl FnOnce() -> (f64, f64)) -> (f64, f64) {
+    pub fn in_any_order(
+        self,
+        ours: f64,
+        terms: usize,
+        norms_squared: impl FnOnce() -> (f64, f64),
+    ) -> (f64, f64) {
         let n = terms as f64;
         let rounding = 2.2 * gamma(n + 3.0);
         let underflow = 1.1 * n * UNDERFLOW;
@@ -233,7 +238,10 @@ mod tests {
     fn vectors(dimensions: usize) -> impl Strategy<Value = Vec<f32>> {
         prop_oneof![
             prop::collection::vec(-1f32..1.0, dimensions),
-            prop::collection::vec(prop_oneof![4 => -1e3f32..1e3, 1 => any::<f32>().prop_filter("finite", |x| x.is_finite())], dimensions),
+            prop::collection::vec(
+                prop_oneof![4 => -1e3f32..1e3, 1 => any::<f32>().prop_filter("finite", |x| x.is_finite())],
+                dimensions
+            ),
             // One value throughout: all roundings are of one sign.
             (-1f32..1.0).prop_map(move |x| vec![x; dimensions]),
         ]

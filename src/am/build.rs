@@ -78,7 +78,10 @@ pub fn build_empty(index: &Index) {
 fn new_meta(index: &Index) -> Meta {
     let column = index.column();
     if index.column_type() == pg_sys::VARBITOID {
-        error::raise_message(ERRCODE_FEATURE_NOT_SUPPORTED, format!("type not supported for {} index", edition().method()));
+        error::raise_message(
+            ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("type not supported for {} index", edition().method()),
+        );
     }
     let Some(dimensions) = index.column_dimensions() else {
         error::raise_message(ERRCODE_INVALID_PARAMETER_VALUE, "column does not have dimensions");
@@ -303,7 +306,10 @@ impl<K: Kind + Sync> Rest<'_, K> {
         let rows = work.rows.load(Ordering::Relaxed);
         error::report(
             ERRCODE_SUCCESSFUL_COMPLETION,
-            format!("{} graph no longer fits into maintenance_work_mem after {rows} tuples", edition().method()),
+            format!(
+                "{} graph no longer fits into maintenance_work_mem after {rows} tuples",
+                edition().method()
+            ),
         )
         .set_detail("Building will take significantly more time.")
         .set_hint("Increase maintenance_work_mem to speed up builds.")

@@ -40,7 +40,10 @@ impl Column {
         if self.indexed == IndexedType::Bits && dimensions > MAX_BITS {
             error::raise_message(
                 ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                format!("column cannot have more than {MAX_BITS} dimensions for {} index", edition().method()),
+                format!(
+                    "column cannot have more than {MAX_BITS} dimensions for {} index",
+                    edition().method()
+                ),
             );
         }
     }

@@ -242,14 +242,20 @@ unsafe fn check_scan(scan: pg_sys::IndexScanDesc) {
     // SAFETY: passed on to the caller.
     let (order_bys, snapshot) = unsafe { ((*scan).numberOfOrderBys, (*scan).xs_snapshot) };
     if order_bys == 0 {
-        error::raise_message(ERRCODE_INTERNAL_ERROR, format!("cannot scan {} index without order", edition().method()));
+        error::raise_message(
+            ERRCODE_INTERNAL_ERROR,
+            format!("cannot scan {} index without order", edition().method()),
+        );
     }
     // A row's address may be given to another row before the scan fetches it: no pin keeps vacuum away. A row that came
     // after the snapshot is invisible to it, so only a snapshot of that sort is safe.
     // SAFETY: a scan that is fetched from has a snapshot.
     let kind = unsafe { (*snapshot).snapshot_type };
     if kind != pg_sys::SnapshotType::SNAPSHOT_MVCC && kind != pg_sys::SnapshotType::SNAPSHOT_HISTORIC_MVCC {
-        error::raise_message(ERRCODE_INTERNAL_ERROR, format!("non-MVCC snapshots are not supported with {}", edition().method()));
+        error::raise_message(
+            ERRCODE_INTERNAL_ERROR,
+            format!("non-MVCC snapshots are not supported with {}", edition().method()),
+        );
     }
 }
 

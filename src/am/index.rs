@@ -79,7 +79,9 @@ impl Index {
                         ERRCODE_WRONG_OBJECT_TYPE,
                         format!("\"{name}\" is not {}", edition().an_index()),
                     )
-                        .set_hint("A partitioned index has nothing to look into: name one of its partitions' indexes."),
+                    .set_hint(
+                        "A partitioned index has nothing to look into: name one of its partitions' indexes.",
+                    ),
                 );
             }
             let result = look(&Index::new(relation));

@@ -38,9 +38,8 @@ pub fn pg_config(state: &Path) -> Result<PathBuf> {
         }
         workspace::make_dir(&dir)?;
         let made = Archive::new(&dir).and_then(|archive| archive.unpack(&dir.join("root")));
-        made.and_then(|()| adapt(&dir.join("root"), &bin)).context(
-            "there is no server with pgvector; name one that has it with --pg-config PATH",
-        )?;
+        made.and_then(|()| adapt(&dir.join("root"), &bin))
+            .context("there is no server with pgvector; name one that has it with --pg-config PATH")?;
         fs::remove_dir_all(dir.join("apt"))?;
         fs::write(&done, "")?;
     }

@@ -9,6 +9,7 @@ use crate::workspace;
 use anyhow::{Context, Result, anyhow, bail};
 use object::{Object, ObjectSection};
 use pgrx_sql_entity_graph::{ControlFile, PgrxSql, SqlGraphEntity, section};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,14 +24,16 @@ struct Extension {
     is_default: bool,
 }
 
-/// All extensions of this repository. They share one library.
-const EXTENSIONS: [Extension; 1] =
-    [Extension { name: "quartzdb", script: &["quartzdb.sql"], is_default: true }];
+/// All extensions of this repository. They share one library, which is installed under the names their control files say.
+const EXTENSIONS: [Extension; 2] = [
+    Extension { name: "quartzdb", script: &["quartzdb.sql"], is_default: true },
+    Extension { name: "quartzdb_pgvector", script: &["quartzdb_pgvector.sql"], is_default: true },
+];
 
 /// In a file of a script, the line in whose place comes the SQL of all that the Rust code declares.
 const DECLARED: &str = "@DECLARED@";
 
-/// The library's name, for `$libdir`.
+/// The library's name for cargo, and the extension's that has all it declares.
 const LIBRARY: &str = "quartzdb";
 
 /// How to build the library.
@@ -48,6 +51,8 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Built {
     library: PathBuf,
+    /// Its names in `$libdir`.
+    names: BTreeSet<String>,
     /// File name and content of everything that belongs into `SHAREDIR/extension`.
     texts: Vec<(String, String)>,
 }
@@ -77,7 +82,9 @@ pub fn build(postgres: &Postgres, options: &Options) -> Result<Built> {
 
     let library = library(options.release);
     let texts = texts(&library, &options.also)?;
-    Ok(Built { library, texts })
+    let controls = texts.iter().filter(|(file, _)| file.ends_with(".control"));
+    let names = controls.filter_map(|(_, control)| library_in(control).map(str::to_owned)).collect();
+    Ok(Built { library, names, texts })
 }
 
 /// Where cargo puts the library.
@@ -94,7 +101,8 @@ fn texts(library: &Path, also: &[&str]) -> Result<Vec<(String, String)>> {
     for extension in EXTENSIONS.iter().filter(|found| found.is_default || also.contains(&found.name)) {
         let name = extension.name;
         let control = control(name)?;
-        let version = version_in(&control).with_context(|| format!("{name}.control has no version"))?;
+        let version = value_in(&control, "default_version")
+            .with_context(|| format!("{name}.control has no version"))?;
         texts.push((format!("{name}--{version}.sql"), script(extension, &declared)?));
         texts.push((format!("{name}.control"), control));
         texts.extend(upgrade_scripts(name)?);
@@ -109,11 +117,16 @@ fn control(name: &str) -> Result<String> {
     Ok(control.replace("@CARGO_VERSION@", &workspace::version()?))
 }
 
-/// What a control file says of `default_version`.
-fn version_in(control: &str) -> Option<&str> {
+/// What a control file says of this key.
+fn value_in<'a>(control: &'a str, key: &str) -> Option<&'a str> {
     let lines = control.lines().filter_map(|line| line.split_once('='));
-    let mut versions = lines.filter(|(key, _)| key.trim() == "default_version");
-    versions.next().map(|(_, value)| value.trim().trim_matches('\''))
+    let mut values = lines.filter(|(found, _)| found.trim() == key);
+    values.next().map(|(_, value)| value.trim().trim_matches('\''))
+}
+
+/// Under which name the library is installed for an extension with this control file.
+fn library_in(control: &str) -> Option<&str> {
+    value_in(control, "module_pathname")?.strip_prefix("$libdir/")
 }
 
 /// The script that creates an extension.
@@ -176,7 +189,9 @@ pub fn install(built: &Built, postgres: &Postgres, writer: Writer) -> Result<Vec
     let extension_dir = postgres.sharedir.join("extension");
     let mut installed = Vec::new();
     // The library first: scripts may name functions which only the new one has.
-    put(&built.library, &postgres.library(LIBRARY), 0o755, writer, &mut installed)?;
+    for name in &built.names {
+        put(&built.library, &postgres.library(name), 0o755, writer, &mut installed)?;
+    }
     for (name, text) in &built.texts {
         let staged = staging.path().join(name);
         fs::write(&staged, text)?;
@@ -226,17 +241,22 @@ mod tests {
     fn every_extension_has_a_control_file_with_a_version_and_the_files_of_its_script() {
         for extension in &EXTENSIONS {
             let control = control(extension.name).unwrap();
-            assert!(version_in(&control).is_some_and(|version| !version.contains('@')), "{}", extension.name);
-            assert!(control.contains(&format!("$libdir/{LIBRARY}")), "{}", extension.name);
+            let version = value_in(&control, "default_version");
+            assert!(version.is_some_and(|version| !version.contains('@')), "{}", extension.name);
+            let beside = (extension.name == "quartzdb_pgvector").then_some(extension.name);
+            assert_eq!(library_in(&control), Some(beside.unwrap_or(LIBRARY)), "{}", extension.name);
             let script = script(extension, "CREATE EVERYTHING;").unwrap();
-            assert!(script.contains("\nCREATE EVERYTHING;\n"), "{}", extension.name);
+            let has_all = script.contains("\nCREATE EVERYTHING;\n");
+            assert_eq!(has_all, beside.is_none(), "{}", extension.name);
         }
     }
 
     #[test]
-    fn a_version_is_read_as_postgres_reads_it() {
-        assert_eq!(version_in("comment = 'x'\ndefault_version = '1.2.3'\n"), Some("1.2.3"));
-        assert_eq!(version_in("default_version='0.8.7'"), Some("0.8.7"));
-        assert_eq!(version_in("comment = 'default_version'"), None);
+    fn a_value_is_read_as_postgres_reads_it() {
+        let version = |control| value_in(control, "default_version");
+        assert_eq!(version("comment = 'x'\ndefault_version = '1.2.3'\n"), Some("1.2.3"));
+        assert_eq!(version("default_version='0.8.7'"), Some("0.8.7"));
+        assert_eq!(version("comment = 'default_version'"), None);
+        assert_eq!(library_in("module_pathname = '$libdir/x'"), Some("x"));
     }
 }

@@ -30,7 +30,10 @@ pub fn run(options: &Options) -> Result<()> {
     for file in extension::install(&built, &postgres, writer)? {
         println!("  {}", file.display());
     }
-    println!("\nNow, in the database that shall have it:\n\n  CREATE EXTENSION quartzdb;");
+    println!(
+        "\nNow, in the database that shall have it:\n\n  CREATE EXTENSION quartzdb;\n\n\
+         or, where pgvector is and shall stay:\n\n  CREATE EXTENSION quartzdb_pgvector;"
+    );
     Ok(())
 }
 

@@ -148,7 +148,7 @@ impl Postgres {
 
     /// Whether pgvector is installed here. An extension of ours with the same name has another library.
     pub fn has_pgvector(&self) -> bool {
-        self.sharedir.join("extension/vector.control").is_file() && self.pkglibdir.join("vector.so").is_file()
+        self.sharedir.join("extension/vector.control").is_file() && self.library("vector").is_file()
     }
 
     /// The cargo feature of this major.

@@ -77,6 +77,9 @@ impl Step {
     }
 }
 
+/// What is tested beside pgvector: the tests of just that, and of the others those of order and of every class's recall.
+const BESIDE: [&str; 4] = ["beside::", "order::", "are_found_again", "are_found_as_well"];
+
 /// What all steps work with.
 struct Checks {
     build: Postgres,
@@ -205,7 +208,7 @@ impl Checks {
         let mut command = self.server_tests(&test);
         command.env("QUARTZDB_EXTENSION", "quartzdb_pgvector").arg("--include-ignored");
         match self.arguments.is_empty() {
-            true => command.args(["beside::", "order::"]),
+            true => command.args(BESIDE),
             false => command.args(&self.arguments),
         };
         tally.watch(&mut command)
