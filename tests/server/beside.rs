@@ -116,36 +116,55 @@ fn no_value_of_16_000_dimensions_brings_rows_into_disorder() -> Result {
     let database = Database::new("beside_wide")?;
     let mut client = database.client()?;
     order::examine_hostile(&mut client, &mut Random::new(32), 16_000, 40, 5)?.result()?;
-    // Rows whose distances are all but equal, in a type that pgvector sums up with other instructions, too.
+    Ok(())
+}
+
+/// Rows with the same elements in other places are all as far from a query of equal elements, but for the rounding of sums, which is
+/// pgvector's and differs from ours. That is the order asked for.
+#[test]
+#[ignore = "needs pgvector"]
+fn rows_come_in_the_order_of_pgvectors_rounding() -> Result {
+    let database = Database::new("beside_rounding")?;
+    let mut client = database.client()?;
     let mut random = Random::new(33);
-    let centre = random.vector(16_000);
-    let near =
-        |random: &mut Random| Vector(centre.0.iter().map(|x| x + (random.unit() - 0.5) * 1e-2).collect());
-    create_table(&mut client, "close", &(0..60).map(|_| near(&mut random)).collect::<Vec<_>>())?;
-    client.batch_execute("CREATE TABLE halves AS SELECT id, v::halfvec(16000) AS v FROM close")?;
-    for (table, kind) in [("close", "vector"), ("halves", "halfvec")] {
-        for (operator, class) in METRICS.map(|(operator, class)| (operator, class.replace("vector", kind))) {
-            client
-                .batch_execute(&format!("CREATE INDEX {table}_quartz ON {table} USING quartz (v {class})"))?;
-            for id in 0..10 {
-                let by = format!("v {operator} (SELECT v FROM {table} WHERE id = {id})");
-                let query = format!("SELECT id, {by} FROM {table} ORDER BY {by}");
-                let found = by_this_index(&mut client, &format!("{table}_quartz"), &query)?;
-                found.check().context(class.clone())?;
-                ensure!(found.ids.len() >= 40, "{class}: {} rows", found.ids.len());
+    set(&mut client, "hnsw.ef_search", 400)?;
+    for (dimensions, rows, kinds) in [
+        (7, 300, ["vector", "halfvec", "sparsevec"].as_slice()),
+        (900, 300, &["vector", "halfvec", "sparsevec"]),
+        (16_000, 40, &["vector", "halfvec"]),
+    ] {
+        let elements = random.vector(dimensions);
+        let mut permuted = |_| {
+            let mut elements = elements.clone();
+            random.shuffle(&mut elements.0);
+            elements
+        };
+        create_table(&mut client, "permuted", &(0..rows).map(&mut permuted).collect::<Vec<_>>())?;
+        for kind in kinds {
+            client.batch_execute(&format!(
+                "CREATE TABLE rows AS SELECT id, v::{kind}({dimensions}) AS v FROM permuted"
+            ))?;
+            for (operator, class) in METRICS {
+                let class = class.replace("vector", kind);
+                client
+                    .batch_execute(&format!("CREATE INDEX rows_quartz ON rows USING quartz (v {class})"))?;
+                let centre = format!("array_fill(0.7::real, ARRAY[{dimensions}])::vector({dimensions})");
+                let by = format!("v {operator} (SELECT {centre}::{kind}({dimensions}))");
+                let query = format!("SELECT id, {by} FROM rows ORDER BY {by}");
+                let found = by_this_index(&mut client, "rows_quartz", &query)?;
+                let what = format!("{class}, {dimensions} dimensions");
+                found.check().context(what.clone())?;
+                ensure!(found.ids.len() * 2 > rows, "{what}: {} rows", found.ids.len());
                 let truth = nearest(&mut client, &without_index(&query))?;
-                let of =
-                    |id: &i32| truth.ids.iter().position(|other| other == id).map(|at| truth.distances[at]);
                 for (id, distance) in found.ids.iter().zip(&found.distances) {
-                    ensure!(
-                        of(id) == Some(*distance),
-                        "{class}: row {id} at {distance}, but it is at {:?}",
-                        of(id)
-                    );
+                    let at = truth.ids.iter().position(|other| other == id).map(|at| truth.distances[at]);
+                    ensure!(at == Some(*distance), "{what}: row {id} came at {distance}, but is at {at:?}");
                 }
+                client.batch_execute("DROP INDEX rows_quartz")?;
             }
-            client.batch_execute(&format!("DROP INDEX {table}_quartz"))?;
+            client.batch_execute("DROP TABLE rows")?;
         }
+        client.batch_execute("DROP TABLE permuted")?;
     }
     Ok(())
 }
