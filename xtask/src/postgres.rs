@@ -146,9 +146,9 @@ impl Postgres {
         Some(self.pkglibdir.join("pgxs/src/test/regress/pg_regress")).filter(|path| path.is_file())
     }
 
-    /// Whether pgvector is installed here. An extension of ours with the same name has another library.
+    /// Whether a pgvector is installed here that has all its types: one with the script that adds them.
     pub fn has_pgvector(&self) -> bool {
-        self.sharedir.join("extension/vector.control").is_file() && self.library("vector").is_file()
+        self.sharedir.join("extension/vector--0.6.2--0.7.0.sql").is_file() && self.library("vector").is_file()
     }
 
     /// The cargo feature of this major.
