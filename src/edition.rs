@@ -30,27 +30,12 @@ impl Edition {
         }
     }
 
-    /// Of two names, this edition's.
+    /// Of two things, this edition's.
     pub fn choose<T>(self, own: T, beside_pgvector: T) -> T {
         match self {
             Self::Own => own,
             Self::BesidePgvector => beside_pgvector,
         }
-    }
-
-    /// The access method, which is also what the names of settings begin with.
-    pub fn method(self) -> &'static str {
-        self.choose("hnsw", "quartz")
-    }
-
-    /// The access method's name for PostgreSQL.
-    pub fn c_method(self) -> &'static CStr {
-        self.choose(c"hnsw", c"quartz")
-    }
-
-    /// An index of the access method, in a sentence.
-    pub fn an_index(self) -> &'static str {
-        self.choose("an hnsw index", "a quartz index")
     }
 }
 

@@ -25,10 +25,17 @@ struct Extension {
 }
 
 /// All extensions of this repository. They share one library, which is installed under the names their control files say.
-const EXTENSIONS: [Extension; 2] = [
+const EXTENSIONS: [Extension; 3] = [
     Extension { name: "quartzdb", script: &["quartzdb.sql"], is_default: true },
-    Extension { name: "quartzdb_pgvector", script: &["quartzdb_pgvector.sql"], is_default: true },
+    Extension { name: BESIDE_PGVECTOR, script: &["quartzdb_pgvector.sql"], is_default: true },
+    Extension { name: DROP_IN, script: &["drop-in.sql", "ivfflat.sql"], is_default: false },
 ];
+
+/// The extension for databases with pgvector.
+pub const BESIDE_PGVECTOR: &str = "quartzdb_pgvector";
+
+/// The extension that goes by pgvector's name, so that what asks for pgvector gets us.
+pub const DROP_IN: &str = "vector";
 
 /// In a file of a script, the line in whose place comes the SQL of all that the Rust code declares.
 const DECLARED: &str = "@DECLARED@";
@@ -179,6 +186,17 @@ fn declared_sql(library: &Path) -> Result<String> {
     PgrxSql::build(entities, LIBRARY.to_owned(), false)
         .and_then(|sql| sql.to_sql())
         .map_err(|e| anyhow!("could not put the extension's SQL in order: {e:#}"))
+}
+
+/// Whether the control file of our extension of that name is in this PostgreSQL.
+pub fn is_installed(postgres: &Postgres, name: &str) -> bool {
+    let control = postgres.sharedir.join(format!("extension/{name}.control"));
+    fs::read_to_string(control).is_ok_and(|control| is_ours(&control))
+}
+
+/// Whether a control file or script is one of ours: it says so.
+pub fn is_ours(text: &str) -> bool {
+    text.to_ascii_lowercase().contains(LIBRARY)
 }
 
 /// Puts the files where this PostgreSQL looks for them and returns their paths.
