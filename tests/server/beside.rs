@@ -13,13 +13,14 @@ const NOT_READY: &SqlState = &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
 /// The classes with their operator, a column of their type with ten dimensions (or 52 bits), and what it is made of: `p`,
 /// a vector of ten.
 fn classes() -> impl Iterator<Item = (String, &'static str, &'static str, &'static str)> {
-    const DENSE: [(&str, &str); 4] = [("l2", "<->"), ("ip", "<#>"), ("cosine", "<=>"), ("l1", "<+>")];
-    const BITS: [(&str, &str); 2] = [("hamming", "<~>"), ("jaccard", "<%>")];
-    const TYPES: [(&str, &str, &str, &[(&str, &str)]); 4] = [
-        ("vector", "vector(10)", "p", &DENSE),
-        ("halfvec", "halfvec(10)", "p", &DENSE),
-        ("sparsevec", "sparsevec(10)", "p", &DENSE),
-        ("bit", "bit(52)", "substring(('x' || md5(p::text))::bit(128), 1, 52)", &BITS),
+    type Metrics = &'static [(&'static str, &'static str)];
+    const DENSE: Metrics = &[("l2", "<->"), ("ip", "<#>"), ("cosine", "<=>"), ("l1", "<+>")];
+    const BITS: Metrics = &[("hamming", "<~>"), ("jaccard", "<%>")];
+    const TYPES: [(&str, &str, &str, Metrics); 4] = [
+        ("vector", "vector(10)", "p", DENSE),
+        ("halfvec", "halfvec(10)", "p", DENSE),
+        ("sparsevec", "sparsevec(10)", "p", DENSE),
+        ("bit", "bit(52)", "substring(('x' || md5(p::text))::bit(128), 1, 52)", BITS),
     ];
     TYPES.into_iter().flat_map(|(name, column, value, metrics)| {
         metrics
