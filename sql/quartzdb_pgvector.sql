@@ -14,7 +14,7 @@ BEGIN
 	SELECT oid, extversion AS version INTO STRICT vector FROM pg_extension WHERE extname = 'vector';
 
 	PERFORM FROM pg_depend JOIN pg_proc ON pg_proc.oid = objid
-	WHERE classid = 'pg_proc'::regclass AND deptype = 'e' AND proname = 'hnsw_check'
+	WHERE classid = 'pg_proc'::regclass AND deptype = 'e' AND prosrc = 'ivfflathandler_wrapper' -- pgvector's has another symbol
 		AND refclassid = 'pg_extension'::regclass AND refobjid = vector.oid;
 	IF FOUND THEN
 		RAISE EXCEPTION 'extension "vector" in this database is QuartzDB''s, not pgvector''s'

@@ -23,6 +23,9 @@ pub struct State {
     spare: Option<Search<IndexTid, Found>>,
 }
 
+/// Memory that a batch takes for each of its rows, about: the row itself, and places in the beam and in what was reached.
+const BYTES_PER_ROW: usize = size_of::<Found>() + 128;
+
 /// How far a scan goes, and in which order.
 #[derive(Clone, Copy)]
 struct Extent {
@@ -67,8 +70,8 @@ impl Extent {
         if !self.grows {
             return self.ef;
         }
-        let left = self.limits.visits.saturating_sub(visits);
-        self.ef.max(left.min(3 * visits) as usize)
+        let left = self.limits.visits.saturating_sub(visits).min(3 * visits) as usize;
+        self.ef.max(left.min(self.limits.bytes / BYTES_PER_ROW))
     }
 }
 

@@ -435,8 +435,16 @@ fn quartz_is_for_pgvector_alone() -> Result {
     if extension() == "quartzdb_pgvector" {
         return Ok(client.batch_execute("CREATE EXTENSION quartzdb_pgvector")?);
     }
-    let text = refusal(&mut client, "CREATE EXTENSION quartzdb_pgvector")?;
-    ensure!(text.contains("QuartzDB's, not pgvector's") && text.contains("access method hnsw."), "{text}");
+    server.create_database("beside_quartzdb")?;
+    let mut both = server.client("beside_quartzdb")?;
+    both.batch_execute("CREATE EXTENSION vector")?;
+    for mut client in [client, both] {
+        let text = refusal(&mut client, "CREATE EXTENSION quartzdb_pgvector")?;
+        ensure!(
+            text.contains("QuartzDB's, not pgvector's") && text.contains("access method hnsw."),
+            "{text}"
+        );
+    }
     Ok(())
 }
 

@@ -6,9 +6,10 @@ CREATE DATABASE regression_drop_in TEMPLATE template0;
 CREATE EXTENSION vector;
 SELECT extversion, extrelocatable, nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector';
 
--- Members: as many of each kind as pgvector has, and the two functions that look into an index.
-SELECT replace(classid::regclass::text, 'pg_', '') AS kind, count(*) FROM pg_depend
-WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vector') GROUP BY classid ORDER BY 1;
+-- Members: as many of each kind as pgvector has, and the two functions that look into an index. (Since PostgreSQL 17 array
+-- types are members, too.)
+SELECT replace(classid::regclass::text, 'pg_', '') AS kind, count(*) FROM pg_depend LEFT JOIN pg_type t ON t.oid = objid AND classid = 'pg_type'::regclass
+WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vector') AND coalesce(typelem, 0) = 0 GROUP BY classid ORDER BY 1;
 
 -- What the catalogs say.
 SELECT amname, amhandler::oid::regprocedure, obj_description(oid, 'pg_am') FROM pg_am WHERE amname = 'ivfflat';
