@@ -7,6 +7,7 @@ pub mod quantizer;
 pub mod storage;
 
 mod am;
+mod edition;
 mod error;
 mod inspect;
 mod settings;

@@ -1,10 +1,13 @@
 //! An open index: what its operator class and its meta page say, and its pages.
 
 use super::column::Column;
+use super::method::Method;
+use super::options;
+use crate::edition::{Edition, edition};
 use crate::error;
 use crate::hnsw::Params;
 use crate::quantizer::Frame;
-use crate::storage::value::{Bits, Floats, Halves, SparseElements};
+use crate::storage::value::{Bits, Floats, Halves, PlainValue, SparseElements};
 use crate::storage::{
     self, Buffers, FusedKind, META_BLOCK, Meta, NodeKind, NotReadable, PageStore, PlainKind, ValueType,
 };
@@ -52,13 +55,13 @@ pub(crate) use with_nodes;
 
 impl Index {
     /// # Safety
-    /// `relation` is an open index of this access method, and stays open while this value is used.
+    /// `relation` is an open index of one of our access methods, and stays open while this value is used.
     pub unsafe fn new(relation: pg_sys::Relation) -> Self {
         // SAFETY: passed on to the caller.
         Self { relation, pages: unsafe { Buffers::new(relation) } }
     }
 
-    /// Opens an index of this access method, calls `look`, and closes it. Rows cannot come or go meanwhile.
+    /// Opens an index of one of our access methods, calls `look`, and closes it. Rows cannot come or go meanwhile.
     pub fn with_writers_kept_out<R>(index: pg_sys::Oid, look: impl FnOnce(&Index) -> R) -> R {
         let lock = pg_sys::ShareLock as pg_sys::LOCKMODE;
         // SAFETY: the table is locked before the index, as everybody does it. An error closes both; otherwise the locks stay
@@ -71,11 +74,16 @@ impl Index {
             let relation = pg_sys::relation_open(index, lock);
             let class = &*(*relation).rd_rel;
             let is_index = class.relkind as u8 == pg_sys::RELKIND_INDEX;
-            if !is_index || class.relam != access_method() {
+            if !is_index || !is_ours(class.relam) {
                 let name = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy().into_owned();
                 error::raise(
-                    error::report(ERRCODE_WRONG_OBJECT_TYPE, format!("\"{name}\" is not an hnsw index"))
-                        .set_hint("A partitioned index has nothing to look into: name one of its partitions' indexes."),
+                    error::report(
+                        ERRCODE_WRONG_OBJECT_TYPE,
+                        format!("\"{name}\" is not {}", edition().choose("an hnsw index", "a quartz index")),
+                    )
+                    .set_hint(
+                        "A partitioned index has nothing to look into: name one of its partitions' indexes.",
+                    ),
                 );
             }
             let result = look(&Index::new(relation));
@@ -88,6 +96,16 @@ impl Index {
         // SAFETY: an open relation has a pg_class row, and its name is NUL-terminated.
         let name = unsafe { CStr::from_ptr((*(*self.relation).rd_rel).relname.data.as_ptr()) };
         name.to_string_lossy().into_owned()
+    }
+
+    /// The access method it was made with.
+    pub fn method(&self) -> Method {
+        // SAFETY: an open index has its access method's routine, which is one of ours.
+        let support_functions = unsafe { (*(*self.relation).rd_indam).amsupport };
+        match support_functions == Method::Ivfflat.support_functions() {
+            true => Method::Ivfflat,
+            false => Method::of_graph(),
+        }
     }
 
     /// What the operator class says.
@@ -104,8 +122,9 @@ impl Index {
                 error::report(
                     ERRCODE_INVALID_OBJECT_DEFINITION,
                     format!(
-                        "operator class of index \"{}\" has a distance that hnsw does not know",
-                        self.name()
+                        "operator class of index \"{}\" has a distance that {} does not know",
+                        self.name(),
+                        self.method()
                     ),
                 )
                 .set_hint("Use one of the operator classes that come with the extension."),
@@ -147,7 +166,7 @@ impl Index {
             }
         };
         error::raise(
-            error::report(ERRCODE_INDEX_CORRUPTED, "hnsw index is not valid")
+            error::report(ERRCODE_INDEX_CORRUPTED, format!("{} index is not valid", self.method()))
                 .set_detail(detail)
                 .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
         )
@@ -162,18 +181,37 @@ impl Index {
             (NodeKind::Fused, _) => {
                 frame(meta).and_then(|frame| FusedKind::new(meta, frame)).map(Nodes::Fused)
             }
-            (NodeKind::Plain, ValueType::Floats) => PlainKind::new(meta).map(Nodes::Floats),
-            (NodeKind::Plain, ValueType::Halves) => PlainKind::new(meta).map(Nodes::Halves),
-            (NodeKind::Plain, ValueType::Bits) => PlainKind::new(meta).map(Nodes::Bits),
-            (NodeKind::Plain, ValueType::Sparse) => PlainKind::new(meta).map(Nodes::Sparse),
+            (NodeKind::Plain, ValueType::Floats) => plain(meta).map(Nodes::Floats),
+            (NodeKind::Plain, ValueType::Halves) => plain(meta).map(Nodes::Halves),
+            (NodeKind::Plain, ValueType::Bits) => plain(meta).map(Nodes::Bits),
+            (NodeKind::Plain, ValueType::Sparse) => plain(meta).map(Nodes::Sparse),
         };
         nodes.unwrap_or_else(|| self.raise_not_readable(NotReadable::Foreign))
     }
 
     /// The storage parameters as they are now.
     pub fn options(&self) -> Params {
-        // SAFETY: the relation is open.
-        unsafe { super::options::params(self.relation) }
+        // SAFETY: the relation is open, and of that method.
+        unsafe { options::params(self.relation, self.method()) }
+    }
+
+    /// The number of lists that an `ivfflat` index was asked to have.
+    pub fn lists(&self) -> Option<i32> {
+        // SAFETY: the relation is open, and of that method.
+        (self.method() == Method::Ivfflat).then(|| unsafe { options::lists(self.relation) })
+    }
+
+    /// About how many rows it has: as many to a page as the statistics know of, on as many pages as there are now.
+    pub fn estimated_rows(&self) -> f64 {
+        // SAFETY: an open relation has a pg_class row.
+        let (rows, pages) = unsafe {
+            let class = &*(*self.relation).rd_rel;
+            (f64::from(class.reltuples), f64::from(class.relpages))
+        };
+        // The meta page holds no row.
+        let pages = pages - 1.0;
+        let rows_per_page = if rows > 0.0 && pages > 0.0 { rows / pages } else { 1.0 };
+        rows_per_page * f64::from(self.pages.blocks().saturating_sub(1))
     }
 
     /// The parameters for insertions: m is fixed when the index is built, ef_construction can be altered.
@@ -203,10 +241,21 @@ impl Index {
     }
 }
 
-/// The access method `hnsw` of this database.
-fn access_method() -> pg_sys::Oid {
-    // SAFETY: a NUL-terminated string; the method exists where its functions do.
-    unsafe { pg_sys::get_index_am_oid(c"hnsw".as_ptr(), true) }
+/// Plain nodes, whose operator is pgvector's beside pgvector.
+fn plain<V: PlainValue>(meta: &Meta) -> Option<PlainKind<V>> {
+    let kind = PlainKind::new(meta)?;
+    Some(match edition() {
+        Edition::Own => kind,
+        Edition::BesidePgvector => kind.under_another_operator(),
+    })
+}
+
+/// Whether this is one of our access methods in this database.
+fn is_ours(access_method: pg_sys::Oid) -> bool {
+    // SAFETY: NUL-terminated strings; a method that is not there has the invalid number, which is nobody's.
+    Method::all()
+        .iter()
+        .any(|method| access_method == unsafe { pg_sys::get_index_am_oid(method.name().as_ptr(), true) })
 }
 
 /// How many rotations a session keeps. One is made anew in microseconds, but every scan needs one.

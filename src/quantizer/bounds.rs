@@ -40,16 +40,17 @@
 //! Whether a row's place is certain enough to spare PostgreSQL a look at it need not be proven. The code's error is the
 //! rounding of coordinates that a random rotation made, so its direction has nothing to do with the query's: its part along
 //! the way from x^ to q has a standard deviation of error / sqrt(d), and six of them are exceeded by one in five hundred
-//! million. Likewise rounding errors of long sums are not all of one sign; sixteen roundoffs are more than was ever seen (a
-//! test looks). Bounds that PostgreSQL checks are the proven ones.
+//! million. Likewise rounding errors of long sums are not all of one sign; sixteen roundoffs are more than was ever seen of ours (a
+//! test looks). The operator may be another library's, which may add one term after the other: roundings of up to a
+//! third of a roundoff each (uniformly distributed, of a sum that grows), d of them at random, are a standard deviation of
+//! sqrt(d) / 3, and six of them are 2 sqrt(d). Bounds that PostgreSQL checks are the proven ones.
 //!
 //! For unit vectors of 384 dimensions everything but `error` adds up to about 6e-5, a hundredth of a typical
 //! `error`.
 
-use super::rotation::ROUNDOFF;
 use super::sq8::{Decoded, Query, Sq8};
 use super::{Frame, Magnitude};
-use crate::metric::Metric;
+use crate::metric::{LARGEST_SUM, Metric, ROUNDOFF, UNDERFLOW, gamma};
 
 /// A row's place in the order as far as the index knows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,15 +97,6 @@ enum Certainty {
     Likely,
 }
 
-/// 2^-149.
-const UNDERFLOW: f64 = f32::from_bits(1) as f64;
-/// 2^126: sums below it do not overflow `f32`, whatever their rounding.
-const LARGEST_SUM: f64 = (1u128 << 126) as f64;
-
-fn gamma(roundings: f64) -> f64 {
-    roundings * ROUNDOFF / (1.0 - roundings * ROUNDOFF)
-}
-
 impl Slack {
     pub(super) fn new(frame: &Frame) -> Self {
         let d = frame.dimensions() as f64;
@@ -131,7 +123,7 @@ impl Slack {
         Self {
             frame: chance(proven.frame),
             index: chance(proven.index),
-            operator: chance(proven.operator),
+            operator: proven.operator.min(CHANCE_ROUNDOFFS.max(2.0 * d.sqrt()) * ROUNDOFF),
             error: (CHANCE_DEVIATIONS / d.sqrt()).min(1.0),
             ..proven
         }
@@ -348,25 +340,29 @@ mod tests {
 
     #[test]
     fn likely_bounds_are_narrow_and_hold() {
-        for (d, metric) in [300, 784, 1536].into_iter().flat_map(|d| METRICS.map(|metric| (d, metric))) {
+        // How much narrower a fine code makes them is less where sums are long, as its own part is so small.
+        let cases = [(300, 700, 0.15), (784, 700, 0.15), (1536, 700, 0.15), (16_000, 20, 0.35)];
+        for ((d, rows, fine), metric) in
+            cases.into_iter().flat_map(|case| METRICS.map(|metric| (case, metric)))
+        {
             let frame = Frame::new(metric, d, 5).unwrap();
             let (mut proven, mut likely) = ([0.0; 2], [0.0; 2]);
-            for seed in 0..700 {
+            for seed in 0..rows {
                 let offset = (seed % 3) as f32;
                 let x: Vec<f32> = gaussian(d, seed).iter().map(|x| x + offset).collect();
                 let q = add(&x, [0.05, 0.3, 1.0][seed as usize % 3], &gaussian(d, !seed));
-                let exact = metric.distance(&q, &x);
+                let exact = [metric.distance(&q, &x), sequential(metric, &q, &x)];
                 for (way, m) in measured_both_ways(&frame, &q, &x).into_iter().enumerate() {
                     assert!(
-                        m.likely.0 <= exact && exact <= m.likely.1,
-                        "{metric:?} {d} {way}: {m:?} {exact}"
+                        exact.iter().all(|exact| m.likely.0 <= *exact && *exact <= m.likely.1),
+                        "{metric:?} {d} {way}: {m:?} {exact:?}"
                     );
                     proven[way] += m.upper - m.lower;
                     likely[way] += m.likely.1 - m.likely.0;
                 }
             }
             assert!(likely[0] < 0.5 * proven[0], "{metric:?} {d}: {likely:?} {proven:?}");
-            assert!(likely[1] < 0.15 * likely[0], "{metric:?} {d}: {likely:?} {proven:?}");
+            assert!(likely[1] < fine * likely[0], "{metric:?} {d}: {likely:?} {proven:?}");
         }
     }
 

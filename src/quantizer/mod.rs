@@ -69,7 +69,7 @@ pub use rotation::Rotation;
 pub use sq8::{Fine, FineHeader, Query, Sq8};
 
 use crate::kernels;
-use crate::metric::{Geometry, Metric};
+use crate::metric::{Geometry, Metric, ORDINARY};
 
 /// The coordinates an index computes in: normalised if the metric wants it, then rotated.
 pub struct Frame {
@@ -136,11 +136,6 @@ impl Frame {
         magnitude
     }
 }
-
-/// Squared lengths, 2^-100 to 2^120, between which a cosine's three `f32` sums neither overflow nor lose
-/// digits to underflow: the product of two such lengths is at least 2^-100, d underflows of 2^-150 are
-/// nothing beside it.
-const ORDINARY: std::ops::RangeInclusive<f64> = 1.0 / (1u128 << 100) as f64..=(1u128 << 120) as f64;
 
 /// The sum of a vector's coordinates, in as many chains as hide an addition's latency.
 fn sum(vector: &[f32]) -> f64 {

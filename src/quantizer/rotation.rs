@@ -15,11 +15,9 @@
 //! must never change: signs come from splitmix64 as written here, and a test pins some of them.
 
 use crate::kernels;
+use crate::metric::ROUNDOFF;
 
 const ROUNDS: usize = 4;
-
-/// Unit roundoff of `f32`: a correctly rounded operation errs by at most this, relative to its result.
-pub(super) const ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
 
 /// A fixed orthogonal transform of vectors with `dimensions` coordinates, defined by a seed.
 pub struct Rotation {

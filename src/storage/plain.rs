@@ -17,6 +17,8 @@ use std::marker::PhantomData;
 pub struct PlainKind<V> {
     metric: Metric,
     dimensions: usize,
+    /// The operator adds up in the order of [`PlainValue::distance`], so its results are known to the last bit.
+    is_operator_ours: bool,
     base: Layout,
     upper: Layout,
     values: PhantomData<fn() -> V>,
@@ -29,10 +31,16 @@ impl<V: PlainValue> PlainKind<V> {
         is_ours.then(|| Self {
             metric: meta.metric,
             dimensions: meta.dimensions,
+            is_operator_ours: true,
             base: Layout::new(true, meta.base_slots),
             upper: Layout::new(false, meta.upper_slots),
             values: PhantomData,
         })
+    }
+
+    /// The same, ordered by an operator that is another library's.
+    pub fn under_another_operator(self) -> Self {
+        Self { is_operator_ours: false, ..self }
     }
 
     fn layout(&self, level: u8) -> &Layout {
@@ -111,9 +119,15 @@ impl<V: PlainValue> Kind for PlainKind<V> {
     fn measure(&self, query: &Vec<u8>, node: Plain<'_>) -> Measured {
         let exact = V::distance(self.metric, query, node.value());
         let distance = Self::finite(exact);
-        // PostgreSQL puts what is no number behind infinity.
-        let lower = if exact.is_nan() { f64::INFINITY } else { exact };
-        Measured { distance, lower, upper: lower, likely: (lower, lower) }
+        let (lower, upper) = if !self.is_operator_ours {
+            V::in_any_order(self.metric, query, node.value(), exact)
+        } else if exact.is_nan() {
+            // PostgreSQL puts what is no number behind infinity.
+            (f64::INFINITY, f64::INFINITY)
+        } else {
+            (exact, exact)
+        };
+        Measured { distance, lower, upper, likely: (lower, upper) }
     }
 
     fn own(&self, node: Plain<'_>) -> Vec<u8> {

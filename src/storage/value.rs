@@ -50,6 +50,10 @@ pub trait PlainValue {
     /// What the operator of the metric returns for these two.
     fn distance(metric: Metric, a: &[u8], b: &[u8]) -> f64;
 
+    /// Between which values the result lies of an operator that adds up in another order than [`distance`](Self::distance),
+    /// whose result is `ours`: see [`Metric::in_any_order`].
+    fn in_any_order(metric: Metric, a: &[u8], b: &[u8], ours: f64) -> (f64, f64);
+
     /// Whether the value has distances: a zero vector has no cosine.
     fn is_indexable(metric: Metric, value: &[u8]) -> bool;
 }
@@ -142,6 +146,11 @@ impl<N: Number> PlainValue for Dense<N> {
         metric.distance::<N>(&numbers(a), &numbers(b))
     }
 
+    fn in_any_order(metric: Metric, a: &[u8], b: &[u8], ours: f64) -> (f64, f64) {
+        let norm_squared = |value| N::norm_squared(&numbers(value));
+        metric.in_any_order(ours, a.len() / Self::SIZE, || (norm_squared(a), norm_squared(b)))
+    }
+
     fn is_indexable(metric: Metric, value: &[u8]) -> bool {
         !metric.normalises() || N::norm_squared(&numbers(value)) > 0.0
     }
@@ -161,6 +170,10 @@ impl PlainValue for Bits {
     #[inline]
     fn distance(metric: Metric, a: &[u8], b: &[u8]) -> f64 {
         metric.bit_distance(a, b)
+    }
+
+    fn in_any_order(metric: Metric, _a: &[u8], _b: &[u8], ours: f64) -> (f64, f64) {
+        metric.in_any_order(ours, 0, || (0.0, 0.0))
     }
 
     fn is_indexable(_metric: Metric, _value: &[u8]) -> bool {
@@ -184,10 +197,18 @@ impl PlainValue for SparseElements {
         with_sparse(a, |a| with_sparse(b, |b| metric.sparse_distance(a, b)))
     }
 
-    fn is_indexable(metric: Metric, value: &[u8]) -> bool {
-        let norm_squared = |elements: Sparse<'_>| crate::kernels::norm_squared(elements.values);
-        !metric.normalises() || with_sparse(value, norm_squared) > 0.0
+    fn in_any_order(metric: Metric, a: &[u8], b: &[u8], ours: f64) -> (f64, f64) {
+        let terms = (a.len() + b.len()) / 8;
+        metric.in_any_order(ours, terms, || (sparse_norm_squared(a), sparse_norm_squared(b)))
     }
+
+    fn is_indexable(metric: Metric, value: &[u8]) -> bool {
+        !metric.normalises() || sparse_norm_squared(value) > 0.0
+    }
+}
+
+fn sparse_norm_squared(value: &[u8]) -> f64 {
+    with_sparse(value, |elements| crate::kernels::norm_squared(elements.values))
 }
 
 fn with_sparse<R>(bytes: &[u8], look: impl FnOnce(Sparse<'_>) -> R) -> R {

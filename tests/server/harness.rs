@@ -25,6 +25,11 @@ pub fn extension() -> String {
     std::env::var("QUARTZDB_EXTENSION").unwrap_or_else(|_| "quartzdb".to_owned())
 }
 
+/// The access method under test. Settings are named after it too.
+pub fn method() -> &'static str {
+    if extension() == "quartzdb_pgvector" { "quartz" } else { "hnsw" }
+}
+
 /// Whether pgvector is asked.
 pub fn is_pgvector() -> bool {
     extension() == "vector"
@@ -72,7 +77,7 @@ impl Server {
     /// Makes a database with the extension in it.
     pub fn create_database(&self, name: &str) -> Result {
         self.cluster.create_database(name)?;
-        self.client(name)?.batch_execute(&format!("CREATE EXTENSION {}", extension()))?;
+        self.client(name)?.batch_execute(&format!("CREATE EXTENSION {} CASCADE", extension()))?;
         Ok(())
     }
 
@@ -123,6 +128,18 @@ impl Database {
 
     pub fn client(&self) -> Result<Client> {
         self.server.client(&self.name)
+    }
+
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn cluster(&self) -> &Cluster {
+        &self.server.cluster
     }
 
     /// A connection that keeps the notices it gets.
@@ -378,8 +395,9 @@ pub fn check_index(client: &mut Client, index: &str) -> Result {
     findings.result()
 }
 
-/// Sets a parameter for the session.
+/// Sets a parameter for the session. Those of the access method are called `hnsw.` whatever its name.
 pub fn set(client: &mut Client, name: &str, value: impl std::fmt::Display) -> Result {
+    let name = name.replace("hnsw.", &format!("{}.", method()));
     Ok(client.batch_execute(&format!("SET {name} = '{value}'"))?)
 }
 

@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod beside;
 mod build;
 mod cancel;
 mod concurrency;

@@ -72,48 +72,62 @@ fn examine_order(client: &mut Client, operator: &str, query: &Vector) -> Result 
     Ok(())
 }
 
+/// Fills a table with hostile vectors, half of them after indexes were built, and asks each index for hostile queries.
+pub fn examine_hostile(
+    client: &mut Client,
+    random: &mut Random,
+    dimensions: usize,
+    rows: usize,
+    queries: usize,
+) -> Result<Findings> {
+    let method = method();
+    let mut findings = Findings::default();
+    set(client, "hnsw.ef_search", 1000)?;
+    let vectors: Vec<Vector> = (0..rows).map(|_| hostile_vector(random, dimensions)).collect();
+    create_table(client, "hostile", &vectors[..rows / 2])?;
+    for (number, (_, class)) in METRICS.iter().enumerate() {
+        client
+            .batch_execute(&format!("CREATE INDEX hostile_{number} ON hostile USING {method} (v {class})"))?;
+    }
+    copy(client, "hostile", rows as i32 / 2, &vectors[rows / 2..])?;
+    let queries = (0..queries).map(|_| hostile_vector(random, dimensions)).collect::<Vec<_>>();
+    for (operator, _) in METRICS {
+        for query in queries.iter().chain(&vectors[..3]) {
+            if is_pgvector() {
+                // It loses rows and order where distances are infinite or no numbers, but answers.
+                client.query(&format!("SELECT id FROM hostile ORDER BY v {operator} $1"), &[query])?;
+                continue;
+            }
+            findings.add(examine_order(client, operator, query).map_err(|error| {
+                error.context(format!(
+                    "{dimensions} dimensions, {operator}, {:?}...",
+                    &query.0[..dimensions.min(4)]
+                ))
+            }));
+        }
+    }
+    for number in 0..METRICS.len() {
+        findings.add(check_index(client, &format!("hostile_{number}")));
+    }
+    client.batch_execute("DROP TABLE hostile")?;
+    Ok(findings)
+}
+
 #[test]
 fn no_value_brings_rows_into_disorder() -> Result {
     let database = Database::new("order_hostile")?;
     let mut client = database.client()?;
-    set(&mut client, "hnsw.ef_search", 1000)?;
     let mut random = Random::new(11);
     let mut findings = Findings::default();
     for dimensions in [1, 2, 3, 8, 33, 64, 128, 300, 385, 784] {
-        let rows = 120;
-        let vectors: Vec<Vector> = (0..rows).map(|_| hostile_vector(&mut random, dimensions)).collect();
-        create_table(&mut client, "hostile", &vectors[..rows / 2])?;
-        for (number, (_, class)) in METRICS.iter().enumerate() {
-            client
-                .batch_execute(&format!("CREATE INDEX hostile_{number} ON hostile USING hnsw (v {class})"))?;
-        }
-        copy(&mut client, "hostile", rows as i32 / 2, &vectors[rows / 2..])?;
-        let queries = (0..15).map(|_| hostile_vector(&mut random, dimensions)).collect::<Vec<_>>();
-        for (operator, _) in METRICS {
-            for query in queries.iter().chain(&vectors[..3]) {
-                if is_pgvector() {
-                    // It loses rows and order where distances are infinite or no numbers, but answers.
-                    client.query(&format!("SELECT id FROM hostile ORDER BY v {operator} $1"), &[query])?;
-                    continue;
-                }
-                findings.add(examine_order(&mut client, operator, query).map_err(|error| {
-                    error.context(format!(
-                        "{dimensions} dimensions, {operator}, {:?}...",
-                        &query.0[..dimensions.min(4)]
-                    ))
-                }));
-            }
-        }
-        for number in 0..METRICS.len() {
-            findings.add(check_index(&mut client, &format!("hostile_{number}")));
-        }
-        client.batch_execute("DROP TABLE hostile")?;
+        findings.add(examine_hostile(&mut client, &mut random, dimensions, 120, 15)?.result());
     }
     findings.result()
 }
 
 #[test]
 fn nearly_equal_rows_come_in_order() -> Result {
+    let method = method();
     let database = Database::new("order_close")?;
     let mut client = database.client()?;
     let mut random = Random::new(12);
@@ -125,7 +139,7 @@ fn nearly_equal_rows_come_in_order() -> Result {
         let vectors: Vec<Vector> = (0..500).map(|_| near(&mut random)).collect();
         create_table(&mut client, "close", &vectors)?;
         for (operator, class) in METRICS {
-            client.batch_execute(&format!("CREATE INDEX ON close USING hnsw (v {class})"))?;
+            client.batch_execute(&format!("CREATE INDEX ON close USING {method} (v {class})"))?;
             for ef_search in [1, 10, 40, 200] {
                 set(&mut client, "hnsw.ef_search", ef_search)?;
                 for _ in 0..10 {
@@ -147,12 +161,13 @@ fn nearly_equal_rows_come_in_order() -> Result {
 
 #[test]
 fn rows_fetched_one_by_one_come_in_the_order_of_all_at_once() -> Result {
+    let method = method();
     let database = Database::new("order_cursor")?;
     let mut client = database.client()?;
     let mut random = Random::new(13);
     create_table(&mut client, "points", &random.vectors(2000, 20))?;
     for (operator, class) in METRICS {
-        client.batch_execute(&format!("CREATE INDEX ON points USING hnsw (v {class})"))?;
+        client.batch_execute(&format!("CREATE INDEX ON points USING {method} (v {class})"))?;
         let query = random.vector(20);
         let at_once = by_index(&mut client, "points", operator, &query, 40)?;
         let mut transaction = client.transaction()?;

@@ -28,13 +28,14 @@ fn exam(client: &mut Client, operator: &str) -> Result<Exam> {
 
 /// Builds an index of each class over the same points and looks at what it finds.
 fn examine_builds(database: &str, settings: &str) -> Result {
+    let method = method();
     let database = Database::new(database)?;
     let mut client = database.client()?;
     create_table(&mut client, "points", &points(1))?;
     client.batch_execute(settings)?;
     let mut findings = Findings::default();
     for (operator, class) in METRICS {
-        client.batch_execute(&format!("CREATE INDEX points_hnsw ON points USING hnsw (v {class})"))?;
+        client.batch_execute(&format!("CREATE INDEX points_hnsw ON points USING {method} (v {class})"))?;
         findings.add(exam(&mut client, operator)?.expect(&mut client, settings, floor(operator)));
         check_index(&mut client, "points_hnsw")?;
         client.batch_execute("DROP INDEX points_hnsw")?;
@@ -62,6 +63,7 @@ fn a_build_beyond_its_memory_is_found_again() -> Result {
 
 #[test]
 fn rows_inserted_by_many_clients_are_found_again() -> Result {
+    let method = method();
     let database = Database::new("recall_inserts")?;
     let mut client = database.client()?;
     let points = points(2);
@@ -69,7 +71,7 @@ fn rows_inserted_by_many_clients_are_found_again() -> Result {
     const CLIENTS: usize = 10;
     let mut findings = Findings::default();
     for (operator, class) in METRICS {
-        client.batch_execute(&format!("CREATE INDEX points_hnsw ON points USING hnsw (v {class})"))?;
+        client.batch_execute(&format!("CREATE INDEX points_hnsw ON points USING {method} (v {class})"))?;
         database.in_threads(CLIENTS, |client, number| {
             let insert = client.prepare("INSERT INTO points VALUES ($1, $2)")?;
             for id in (number..ROWS).step_by(CLIENTS) {
@@ -86,6 +88,7 @@ fn rows_inserted_by_many_clients_are_found_again() -> Result {
 
 #[test]
 fn recall_survives_the_loss_of_three_rows_in_four() -> Result {
+    let method = method();
     let database = Database::alone("recall-vacuum")?;
     let mut client = database.client()?;
     create_table(&mut client, "points", &points(3))?;
@@ -96,7 +99,7 @@ fn recall_survives_the_loss_of_three_rows_in_four() -> Result {
             "DROP TABLE IF EXISTS left_over; CREATE TABLE left_over AS SELECT * FROM points",
         )?;
         client.batch_execute(&format!(
-            "CREATE INDEX left_over_hnsw ON left_over USING hnsw (v {class}) WITH (m = 4, ef_construction = 8)"
+            "CREATE INDEX left_over_hnsw ON left_over USING {method} (v {class}) WITH (m = 4, ef_construction = 8)"
         ))?;
         client.batch_execute("DELETE FROM left_over WHERE id > 2500")?;
         let queries = Random::new(8).vectors(QUERIES, 3);
@@ -137,7 +140,10 @@ fn load_programs(client: &mut Client, order: impl FnOnce(&mut Vec<Vector>)) -> R
     create_table(client, "programs", &embeddings)?;
     // By one thread, so that the result is the same every time.
     set(client, "max_parallel_maintenance_workers", 0)?;
-    client.batch_execute("CREATE INDEX programs_hnsw ON programs USING hnsw (v vector_cosine_ops)")?;
+    client.batch_execute(&format!(
+        "CREATE INDEX programs_hnsw ON programs USING {} (v vector_cosine_ops)",
+        method()
+    ))?;
     let questions = data::queries()?.into_iter().map(|query| query.embedding).collect();
     Exam::new(client, "programs", "<=>", questions, 10)
 }
@@ -268,10 +274,7 @@ const BITS: &str = "substring(('x' || md5(p::text))::bit(128), 1, 52)::bit(52)";
 /// The share of the rows within the distance of the last one wanted that the index finds, over all queries.
 fn recall_of(client: &mut Client, class: &Class, table: &str) -> Result<f64> {
     let Class { operator, .. } = class;
-    client.batch_execute(&format!(
-        "SET hnsw.ef_search = {}",
-        if class.column.starts_with("bit") { 100 } else { 40 }
-    ))?;
+    set(client, "hnsw.ef_search", if class.column.starts_with("bit") { 100 } else { 40 })?;
     let mut found = 0;
     for id in 0..QUERIES as i32 {
         let query =
@@ -292,6 +295,7 @@ fn recall_of(client: &mut Client, class: &Class, table: &str) -> Result<f64> {
 
 /// Half of the rows are there when the index is built, the others are inserted; then half are deleted and vacuumed away.
 fn examine_classes(database: &str, classes: &[Class]) -> Result {
+    let method = method();
     let database = Database::alone(database)?;
     let mut client = database.client()?;
     // By one thread, so that the result is the same every time.
@@ -310,7 +314,7 @@ fn examine_classes(database: &str, classes: &[Class]) -> Result {
             "CREATE TABLE rows (id int, v {column}); CREATE TABLE queries (id int, v {column});
              INSERT INTO rows SELECT id, {value} FROM points WHERE id % 2 = 0;
              INSERT INTO queries SELECT id, {value} FROM seeds;
-             CREATE INDEX rows_hnsw ON rows USING hnsw (v {name}); ANALYZE rows"
+             CREATE INDEX rows_hnsw ON rows USING {method} (v {name}); ANALYZE rows"
         ))?;
         let built = recall_of(&mut client, class, "rows")?;
         client.batch_execute(&format!("INSERT INTO rows SELECT id, {value} FROM points WHERE id % 2 = 1"))?;

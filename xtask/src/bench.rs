@@ -3,9 +3,8 @@
 //! This half prepares: a PostgreSQL with pgvector, the release build of QuartzDB beside it, a throw-away server, Python's
 //! packages. The half that measures and draws is `benches/ann`.
 
-mod debian;
-
 use crate::cluster::{Cluster, Plan};
+use crate::debian;
 use crate::extension::{self, Writer};
 use crate::packages::{self, Needs};
 use crate::postgres::{Postgres, Purpose};
@@ -173,7 +172,7 @@ fn absolute(value: &str) -> PathBuf {
 fn prepare(source: &Postgres, state: &Path) -> Result<Postgres> {
     let _alone = testing::alone(state)?;
     let build = source.private_copy(state, Purpose::Build)?;
-    let built = extension::build(&build, &extension::Options { release: true, features: Vec::new() })?;
+    let built = extension::build(&build, &extension::Options { release: true, ..Default::default() })?;
     let postgres = source.private_copy(state, Purpose::Bench)?;
     extension::install(&built, &postgres, Writer::Ourselves)?;
     Ok(postgres)

@@ -4,11 +4,13 @@
 
 pub mod bench;
 pub mod cluster;
+pub mod debian;
 pub mod demo;
 pub mod extension;
 pub mod install;
 pub mod packages;
 pub mod pgrx;
+pub mod pgvector;
 pub mod postgres;
 pub mod process;
 pub mod python;

@@ -47,6 +47,8 @@ pub enum Purpose {
     Demo,
     /// The benchmark: the release build beside whatever else the source has.
     Bench,
+    /// Whole-server tests beside pgvector, which the source has.
+    Beside,
 }
 
 impl Purpose {
@@ -56,6 +58,7 @@ impl Purpose {
             Self::Test => "test",
             Self::Demo => "demo",
             Self::Bench => "bench",
+            Self::Beside => "beside",
         }
     }
 }
@@ -85,6 +88,21 @@ impl Postgres {
             includedir_server: get("INCLUDEDIR-SERVER")?.into(),
             version,
         })
+    }
+
+    /// For tests: one of which there need be no program, with its directories in this one.
+    #[cfg(test)]
+    pub(crate) fn of_directories(dir: &Path) -> Self {
+        Self {
+            pg_config: dir.join("bin/pg_config"),
+            version: "PostgreSQL 15".to_owned(),
+            major: 15,
+            bindir: dir.join("bin"),
+            pkglibdir: dir.join("lib"),
+            sharedir: dir.join("share"),
+            includedir: dir.join("include"),
+            includedir_server: dir.join("include/server"),
+        }
     }
 
     /// The one the caller or `PG_CONFIG` names, else the newest supported one in Debian's layout that can be built
@@ -132,9 +150,20 @@ impl Postgres {
         self.bindir.join(program)
     }
 
+    /// The path of an extension's library.
+    pub fn library(&self, name: &str) -> PathBuf {
+        let suffix = if cfg!(target_os = "macos") && self.major >= 16 { ".dylib" } else { ".so" };
+        self.pkglibdir.join(format!("{name}{suffix}"))
+    }
+
     /// `pg_regress`, if this installation brings it.
     pub fn pg_regress(&self) -> Option<PathBuf> {
         Some(self.pkglibdir.join("pgxs/src/test/regress/pg_regress")).filter(|path| path.is_file())
+    }
+
+    /// Whether a pgvector is installed here that has all its types: one with the script that adds them.
+    pub fn has_pgvector(&self) -> bool {
+        self.sharedir.join("extension/vector--0.6.2--0.7.0.sql").is_file() && self.library("vector").is_file()
     }
 
     /// The cargo feature of this major.

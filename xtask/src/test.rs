@@ -41,6 +41,8 @@ enum Step {
     Cargo,
     /// Whole servers: recall, crashes, standbys, concurrency
     Server,
+    /// Whole servers that have pgvector: the extension quartzdb_pgvector
+    Beside,
     /// SQL scripts against expected output, through PostgreSQL's pg_regress
     Regress,
     /// Python clients, through pytest
@@ -50,8 +52,16 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 7] =
-        [Self::Fmt, Self::Clippy, Self::Cargo, Self::Server, Self::Regress, Self::Compat, Self::Bench];
+    const ALL: [Self; 8] = [
+        Self::Fmt,
+        Self::Clippy,
+        Self::Cargo,
+        Self::Server,
+        Self::Beside,
+        Self::Regress,
+        Self::Compat,
+        Self::Bench,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -59,12 +69,16 @@ impl Step {
             Self::Clippy => "Lints (cargo clippy)",
             Self::Cargo => "Unit and #[pg_test] tests (cargo test)",
             Self::Server => "Whole-server tests (cargo test --test server)",
+            Self::Beside => "Beside pgvector (cargo test --test server)",
             Self::Regress => "SQL regression tests (pg_regress)",
             Self::Compat => "Client tests (pytest)",
             Self::Bench => "Tests of the benchmark (pytest)",
         }
     }
 }
+
+/// What is tested beside pgvector: the tests of just that, and of the others those of order and of every class's recall.
+const BESIDE: [&str; 4] = ["beside::", "order::", "are_found_again", "are_found_as_well"];
 
 /// What all steps work with.
 struct Checks {
@@ -138,6 +152,7 @@ impl Checks {
             Step::Clippy => self.clippy(),
             Step::Cargo => self.cargo_test(tally),
             Step::Server => self.server_test(tally),
+            Step::Beside => self.beside(tally),
             Step::Regress => self.regress(tally),
             Step::Compat => self.compat(tally),
             Step::Bench => self.bench(tally),
@@ -176,10 +191,27 @@ impl Checks {
 
     fn server_test(&self, tally: &mut Tally) -> Result<()> {
         let test = testing::prepare(&self.source)?;
-        let mut cargo = self.cargo("test");
-        cargo.args(["--test", "server"]).env(testing::PREPARED, &test.pg_config);
         // The arguments are for the test program: a test's name, or --nocapture.
-        tally.watch(cargo.arg("--").args(&self.arguments))
+        tally.watch(self.server_tests(&test).args(&self.arguments))
+    }
+
+    /// The program of whole-server tests on this PostgreSQL; arguments are its own.
+    fn server_tests(&self, test: &Postgres) -> Command {
+        let mut cargo = self.cargo("test");
+        cargo.args(["--test", "server"]).env(testing::PREPARED, &test.pg_config).arg("--");
+        cargo
+    }
+
+    /// What is tested beside pgvector only, and what must hold there too.
+    fn beside(&self, tally: &mut Tally) -> Result<()> {
+        let test = testing::prepare_beside_pgvector(&self.source)?;
+        let mut command = self.server_tests(&test);
+        command.env("QUARTZDB_EXTENSION", "quartzdb_pgvector").arg("--include-ignored");
+        match self.arguments.is_empty() {
+            true => command.args(BESIDE),
+            false => command.args(&self.arguments),
+        };
+        tally.watch(&mut command)
     }
 
     /// A running server with the extension available, for tests that come from outside.

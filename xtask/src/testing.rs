@@ -1,7 +1,10 @@
 //! For whole-server tests: the PostgreSQL with the extension installed, as `cargo xtask test` prepared it, or prepared
 //! now if the test was started by hand.
 
-use crate::extension::{self, Options, Writer};
+use crate::debian;
+use crate::extension::{self, DROP_IN, Options, Writer};
+use crate::packages::{self, Needs};
+use crate::pgvector;
 use crate::postgres::{Postgres, Purpose};
 use crate::server_user::ServerUser;
 use crate::workspace;
@@ -18,21 +21,43 @@ pub fn postgres() -> Result<Postgres> {
     let ready = READY.get_or_init(|| {
         let found = match std::env::var_os(PREPARED).map(PathBuf::from) {
             Some(pg_config) => Postgres::at(&pg_config),
-            None => crate::packages::ensure(None, Default::default()).and_then(|source| prepare(&source)),
+            None => packages::ensure(None, Needs::default()).and_then(|source| prepare(&source)),
         };
         found.map_err(|error| format!("{error:#}"))
     });
     ready.clone().map_err(anyhow::Error::msg)
 }
 
-/// Builds the extension as users get it (but unoptimised) and installs it into the private copy for tests.
+/// Builds the extension as users get it (but unoptimised), with the drop-in, and installs it into the private copy for
+/// tests. A pgvector that the source has is not in that copy, as the drop-in would refuse to be beside it.
 pub fn prepare(source: &Postgres) -> Result<Postgres> {
     let state = workspace::state_dir(&ServerUser::choose()?)?;
     let _alone = alone(&state)?;
     let build = source.private_copy(&state, Purpose::Build)?;
     let test = source.private_copy(&state, Purpose::Test)?;
+    let built = extension::build(&build, &Options { also: vec![DROP_IN], ..Options::default() })?;
+    pgvector::files(&test)?.iter().try_for_each(std::fs::remove_file)?;
+    extension::install(&built, &test, Writer::Ourselves)?;
+    Ok(test)
+}
+
+/// [`prepare`] beside pgvector: in a copy of this PostgreSQL if it has pgvector, else of Debian's.
+pub fn prepare_beside_pgvector(source: &Postgres) -> Result<Postgres> {
+    let state = workspace::state_dir(&ServerUser::choose()?)?;
+    let with_pgvector = if source.has_pgvector() {
+        source.clone()
+    } else {
+        packages::ensure_tools(Needs { unpacking: true, ..Needs::default() })?;
+        Postgres::at(&debian::pg_config(&state)?)?
+    };
+    let _alone = alone(&state)?;
+    // Of one major there is one copy to build against.
+    let headers = if source.major == with_pgvector.major { source } else { &with_pgvector };
+    let build = headers.private_copy(&state, Purpose::Build)?;
+    let test = with_pgvector.private_copy(&state, Purpose::Beside)?;
     let built = extension::build(&build, &Options::default())?;
     extension::install(&built, &test, Writer::Ourselves)?;
+    println!("Beside pgvector on {}", test.version);
     Ok(test)
 }
 

@@ -5,6 +5,7 @@
 //! release of the same architecture.
 
 use crate::process;
+use crate::testing;
 use crate::workspace;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -21,8 +22,10 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Packages that others depend on, but a server of ours does without: compilers for JIT, tools of the installation.
 const NOT_UNPACKED: [&str; 8] = ["perl", "libperl", "debconf", "dpkg", "ucf", "libllvm", "libz3", "ssl-cert"];
 
-/// The `pg_config` of the unpacked PostgreSQL, downloaded if this is the first time.
+/// The `pg_config` of the unpacked PostgreSQL, downloaded if this is the first time. It takes what `Needs::unpacking` brings.
 pub fn pg_config(state: &Path) -> Result<PathBuf> {
+    // A benchmark and tests at once would unpack into the same place.
+    let _alone = testing::locked(&state.join("unpacking.lock"))?;
     let dir = state.join(format!("debian-{RELEASE}-{MAJOR}"));
     let bin = dir.join(format!("root/usr/lib/postgresql/{MAJOR}/bin"));
     let done = dir.join("done");
@@ -35,9 +38,8 @@ pub fn pg_config(state: &Path) -> Result<PathBuf> {
         }
         workspace::make_dir(&dir)?;
         let made = Archive::new(&dir).and_then(|archive| archive.unpack(&dir.join("root")));
-        made.and_then(|()| adapt(&dir.join("root"), &bin)).context(
-            "there is no server with pgvector to compare with; name one that has it with --pg-config PATH",
-        )?;
+        made.and_then(|()| adapt(&dir.join("root"), &bin))
+            .context("there is no server with pgvector; name one that has it with --pg-config PATH")?;
         fs::remove_dir_all(dir.join("apt"))?;
         fs::write(&done, "")?;
     }
