@@ -15,6 +15,8 @@ pub struct Needs {
     pub pg_regress: bool,
     /// Python with virtual environments.
     pub python: bool,
+    /// node with npm.
+    pub node: bool,
     /// What the benchmark's Python packages without a binary form are compiled with.
     pub python_headers: bool,
     /// The data set Fashion-MNIST.
@@ -94,6 +96,9 @@ fn missing_tools(needs: Needs) -> Vec<Missing> {
     let has_venv = || process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]));
     if needs.python && !has_venv() {
         lacks("Python 3 with venv", &["python3", "python3-venv"]);
+    }
+    if needs.node && ["node", "npm"].iter().any(|program| process::on_path(program).is_none()) {
+        lacks("node with npm", &["nodejs", "npm"]);
     }
     if needs.python_headers && !has_python_headers() {
         lacks("C++ compiler with Python's headers", &["g++", "python3-dev"]);

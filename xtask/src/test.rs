@@ -26,7 +26,7 @@ pub struct Options {
     /// Only these steps
     #[arg(long, value_name = "STEP", value_enum, value_delimiter = ',')]
     only: Vec<Step>,
-    /// With one step: its own arguments (a test's name for cargo, regress; anything for pytest)
+    /// With one step: its own arguments (a test's name for cargo, regress; anything for pytest, node)
     #[arg(last = true)]
     arguments: Vec<String>,
 }
@@ -50,12 +50,14 @@ enum Step {
     Bench,
     /// LangChain's vector stores, through pytest; only when named
     Langchain,
+    /// Clients for node; only when named
+    Node,
 }
 
 impl Step {
     /// Whether it runs only when named, as what it needs takes a while to install or compile.
     fn is_extra(self) -> bool {
-        matches!(self, Self::Langchain)
+        matches!(self, Self::Langchain | Self::Node)
     }
 
     fn title(self) -> &'static str {
@@ -68,6 +70,7 @@ impl Step {
             Self::Compat => "Client tests (pytest)",
             Self::Bench => "Tests of the benchmark (pytest)",
             Self::Langchain => "LangChain (pytest)",
+            Self::Node => "Clients for node (node:test)",
         }
     }
 }
@@ -94,6 +97,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let needs = Needs {
         pg_regress: steps.contains(&Step::Regress),
         python: [Step::Compat, Step::Bench, Step::Langchain].iter().any(|step| steps.contains(step)),
+        node: steps.contains(&Step::Node),
         ..Needs::default()
     };
     let source = packages::ensure(options.pg_config.as_deref(), needs)?;
@@ -151,6 +155,7 @@ impl Checks {
             Step::Compat => self.compat(tally),
             Step::Bench => self.bench(tally),
             Step::Langchain => self.langchain(tally),
+            Step::Node => self.node(tally),
         }
     }
 
@@ -243,10 +248,29 @@ impl Checks {
         self.watch_client("langchain", &mut pytest, tally)
     }
 
-    /// Runs tests which are clients of a new server, with what tells them where it is.
+    fn node(&self, tally: &mut Tally) -> Result<()> {
+        let tests = clients_dir().join("node");
+        // npm installs beside the list of packages, and node looks beside the program.
+        let dir = workspace::target_dir().join("quartzdb/node");
+        fs::create_dir_all(&dir)?;
+        for file in ["package.json", "package-lock.json", "clients.mjs"] {
+            fs::copy(tests.join(file), dir.join(file))?;
+        }
+        let quiet = ["ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+        process::output(Command::new("npm").args(quiet).current_dir(&dir))
+            .context("could not install the packages of tests/compat/node")?;
+        let mut node = Command::new("node");
+        process::with_neutral_environment(&mut node);
+        node.arg("--test-reporter=tap").args(&self.arguments).arg("clients.mjs").current_dir(dir);
+        self.watch_client("node", &mut node, tally)
+    }
+
+    /// Runs tests which are clients of a new server, with what tells them where it is. Its database `postgres`
+    /// has the extension, for tests that make none.
     fn watch_client(&self, label: &str, tests: &mut Command, tally: &mut Tally) -> Result<()> {
         const EXTENSION: &str = "quartzdb";
         let cluster = self.server(label)?;
+        cluster.psql("postgres", &format!("CREATE EXTENSION {EXTENSION}"))?;
         tests.envs(cluster.client_environment());
         tests.env("PG_BINDIR", &cluster.postgres().bindir).env("QUARTZDB_EXTENSION", EXTENSION);
         tally.watch(tests)
