@@ -26,7 +26,7 @@ pub struct Options {
     /// Only these steps
     #[arg(long, value_name = "STEP", value_enum, value_delimiter = ',')]
     only: Vec<Step>,
-    /// With one step: its own arguments (a test's name for cargo, regress; anything for pytest, node)
+    /// With one step: its own arguments (a test's name for cargo, regress, rust; anything for pytest, node)
     #[arg(last = true)]
     arguments: Vec<String>,
 }
@@ -52,12 +52,14 @@ enum Step {
     Langchain,
     /// Clients for node; only when named
     Node,
+    /// Clients written in Rust; only when named
+    Rust,
 }
 
 impl Step {
     /// Whether it runs only when named, as what it needs takes a while to install or compile.
     fn is_extra(self) -> bool {
-        matches!(self, Self::Langchain | Self::Node)
+        matches!(self, Self::Langchain | Self::Node | Self::Rust)
     }
 
     fn title(self) -> &'static str {
@@ -71,6 +73,7 @@ impl Step {
             Self::Bench => "Tests of the benchmark (pytest)",
             Self::Langchain => "LangChain (pytest)",
             Self::Node => "Clients for node (node:test)",
+            Self::Rust => "Clients in Rust (cargo test)",
         }
     }
 }
@@ -147,7 +150,7 @@ pub fn print_environment(pg_config: Option<&Path>) -> Result<()> {
 impl Checks {
     fn step(&self, step: Step, tally: &mut Tally) -> Result<()> {
         match step {
-            Step::Fmt => process::run(workspace::cargo().args(["fmt", "--all", "--check"])),
+            Step::Fmt => self.fmt(),
             Step::Clippy => self.clippy(),
             Step::Cargo => self.cargo_test(tally),
             Step::Server => self.server_test(tally),
@@ -156,7 +159,13 @@ impl Checks {
             Step::Bench => self.bench(tally),
             Step::Langchain => self.langchain(tally),
             Step::Node => self.node(tally),
+            Step::Rust => self.rust(tally),
         }
+    }
+
+    fn fmt(&self) -> Result<()> {
+        process::run(workspace::cargo().args(["fmt", "--all", "--check"]))?;
+        process::run(workspace::cargo().args(["fmt", "--check", "--manifest-path", RUST_CLIENTS]))
     }
 
     /// A cargo command on the extension, with the feature of our PostgreSQL.
@@ -265,6 +274,15 @@ impl Checks {
         self.watch_client("node", &mut node, tally)
     }
 
+    fn rust(&self, tally: &mut Tally) -> Result<()> {
+        let mut cargo = workspace::cargo();
+        process::with_neutral_environment(&mut cargo);
+        cargo
+            .args(["test", "--locked", "--no-fail-fast", "--manifest-path", RUST_CLIENTS])
+            .args(&self.arguments);
+        self.watch_client("rust", &mut cargo, tally)
+    }
+
     /// Runs tests which are clients of a new server, with what tells them where it is. Its database `postgres`
     /// has the extension, for tests that make none.
     fn watch_client(&self, label: &str, tests: &mut Command, tally: &mut Tally) -> Result<()> {
@@ -291,6 +309,9 @@ impl Checks {
         Ok(pytest)
     }
 }
+
+/// The package of the clients written in Rust, from the root of the checkout.
+const RUST_CLIENTS: &str = "tests/compat/rust/Cargo.toml";
 
 fn clients_dir() -> PathBuf {
     workspace::root().join("tests/compat")
