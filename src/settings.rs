@@ -11,6 +11,14 @@ pub enum IterativeScan {
     strict_order,
 }
 
+/// The same for indexes asked for as `ivfflat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+#[allow(non_camel_case_types)] // as above
+pub enum ListScan {
+    off,
+    relaxed_order,
+}
+
 /// Width of a scan's beam.
 pub static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
 /// Whether and how a scan goes on.
@@ -19,6 +27,15 @@ pub static ITERATIVE_SCAN: GucSetting<IterativeScan> = GucSetting::<IterativeSca
 pub static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(20_000);
 /// Memory of an iterative scan, in multiples of `work_mem`.
 pub static SCAN_MEM_MULTIPLIER: GucSetting<f64> = GucSetting::<f64>::new(1.0);
+/// Lists that a scan of an `ivfflat` index is to be worth.
+pub static PROBES: GucSetting<i32> = GucSetting::<i32>::new(1);
+/// Whether such a scan goes on.
+pub static LIST_SCAN: GucSetting<ListScan> = GucSetting::<ListScan>::new(ListScan::off);
+/// Lists that it is then to be worth at the most.
+pub static MAX_PROBES: GucSetting<i32> = GucSetting::<i32>::new(MOST_LISTS);
+
+/// The most lists an `ivfflat` index can be asked to have.
+pub const MOST_LISTS: i32 = 32768;
 
 /// Declares the settings; called once, when the library is loaded.
 pub fn define() {
@@ -57,6 +74,34 @@ pub fn define() {
         &SCAN_MEM_MULTIPLIER,
         1.0,
         1000.0,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"ivfflat.probes",
+        c"Sets the number of probes",
+        c"Valid range is 1..lists.",
+        &PROBES,
+        1,
+        MOST_LISTS,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"ivfflat.iterative_scan",
+        c"Sets the mode for iterative scans",
+        c"",
+        &LIST_SCAN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"ivfflat.max_probes",
+        c"Sets the max number of probes for iterative scans",
+        c"",
+        &MAX_PROBES,
+        1,
+        MOST_LISTS,
         GucContext::Userset,
         GucFlags::default(),
     );

@@ -12,6 +12,7 @@ use super::heap::{HeapScan, report_progress, with_signals_blocked};
 use super::index::{Index, with_nodes};
 use super::insert::level_of;
 use super::memory::maintenance_work_mem;
+use super::method::Method;
 use crate::error;
 use crate::hnsw::Params;
 use crate::storage::{
@@ -62,8 +63,24 @@ pub struct Counts {
 /// Builds a new index from the rows of its table.
 pub fn build(index: &Index, scan: HeapScan) -> Counts {
     let meta = new_meta(index);
+    if index.method() == Method::Ivfflat {
+        notify_of_method(index);
+    }
     let nodes = index.nodes(&meta);
     with_nodes!(&nodes, kind => build_with(index, &meta, kind, scan))
+}
+
+/// Says that there will be no lists.
+fn notify_of_method(index: &Index) {
+    error::report(
+        ERRCODE_SUCCESSFUL_COMPLETION,
+        format!("ivfflat index \"{}\" is built as an hnsw graph", index.name()),
+    )
+    .set_detail(
+        "QuartzDB makes no inverted lists. Their number only says how many rows a scan returns at the most.",
+    )
+    .set_hint("Use hnsw: it needs no number of lists, and lets you choose m and ef_construction.")
+    .report(PgLogLevel::NOTICE);
 }
 
 /// Writes the empty index that an unlogged one becomes after a crash.
@@ -77,12 +94,15 @@ pub fn build_empty(index: &Index) {
 fn new_meta(index: &Index) -> Meta {
     let column = index.column();
     if index.column_type() == pg_sys::VARBITOID {
-        error::raise_message(ERRCODE_FEATURE_NOT_SUPPORTED, "type not supported for hnsw index");
+        error::raise_message(
+            ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("type not supported for {} index", index.method()),
+        );
     }
     let Some(dimensions) = index.column_dimensions() else {
         error::raise_message(ERRCODE_INVALID_PARAMETER_VALUE, "column does not have dimensions");
     };
-    column.check_dimensions(dimensions);
+    column.check_dimensions(dimensions, index.method());
     let params = index.options();
     if params.ef_construction / 2 < params.m {
         error::raise_message(

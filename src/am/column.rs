@@ -1,5 +1,6 @@
 //! The indexed column: what its operator class makes of it, and how its datums become [values](crate::storage::value).
 
+use super::method::Method;
 use crate::error;
 use crate::kernels::Element;
 use crate::metric::Metric;
@@ -35,11 +36,11 @@ impl Column {
     }
 
     /// An ERROR unless an index can be made of a column with so many dimensions.
-    pub fn check_dimensions(self, dimensions: usize) {
+    pub fn check_dimensions(self, dimensions: usize, method: Method) {
         if self.indexed == IndexedType::Bits && dimensions > MAX_BITS {
             error::raise_message(
                 ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                format!("column cannot have more than {MAX_BITS} dimensions for hnsw index"),
+                format!("column cannot have more than {MAX_BITS} dimensions for {method} index"),
             );
         }
     }

@@ -74,7 +74,8 @@ pub unsafe extern "C-unwind" fn amcostestimate(
     }
 }
 
-/// Nodes a scan visits until its first row: a few on each upper level, `ef` on the base level.
+/// Nodes a scan visits until its first row: a few on each upper level, `ef` on the base level. One of `ivfflat` goes on from
+/// there, and every further row costs its share of the whole index, which is what the total says.
 fn visits(nodes: f64, m: f64, ef: f64) -> f64 {
     let levels = if nodes > 1.0 { (nodes.ln() / m.ln()).floor() } else { 0.0 };
     levels * DESCENT_BEAM as f64 + ef

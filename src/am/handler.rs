@@ -3,6 +3,7 @@
 
 use super::heap::{HeapScan, heap_tid_of, item_pointer_of};
 use super::index::Index;
+use super::method::Method;
 use super::scan::State;
 use super::{build, cost, insert, options, vacuum};
 use crate::error;
@@ -18,12 +19,26 @@ use std::ffi::{c_char, c_int, c_void};
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn hnswhandler_wrapper(_call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    allocated(routine_of(Method::Hnsw))
+}
+
+/// `ivfflathandler(internal)`.
+///
+/// # Safety
+/// To be called by Postgres's function manager.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn ivfflathandler_wrapper(_call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    allocated(routine_of(Method::Ivfflat))
+}
+
+fn allocated(routine: pg_sys::IndexAmRoutine) -> pg_sys::Datum {
     // SAFETY: palloc0 gives zeroed memory of that size, and all fields may be zero.
-    let routine: *mut pg_sys::IndexAmRoutine =
+    let place: *mut pg_sys::IndexAmRoutine =
         unsafe { pg_sys::palloc0(size_of::<pg_sys::IndexAmRoutine>()).cast() };
     // SAFETY: just allocated.
-    unsafe { *routine = routine_of() };
-    pg_sys::Datum::from(routine)
+    unsafe { *place = routine };
+    pg_sys::Datum::from(place)
 }
 
 /// Tells the function manager that the function follows the V1 convention.
@@ -34,8 +49,14 @@ pub extern "C" fn pg_finfo_hnswhandler_wrapper() -> &'static pg_sys::Pg_finfo_re
     &V1
 }
 
-/// What pgvector's operator classes have for support function 3: there it describes the type to the index. Here the distance
-/// function does, so it has nothing to tell.
+#[unsafe(no_mangle)]
+#[doc(hidden)]
+pub extern "C" fn pg_finfo_ivfflathandler_wrapper() -> &'static pg_sys::Pg_finfo_record {
+    pg_finfo_hnswhandler_wrapper()
+}
+
+/// What pgvector's operator classes have for the last support function: there it describes the type to the index. Here the
+/// distance function does, so it has nothing to tell.
 macro_rules! type_support {
     ($($name:ident $finfo:ident),*) => {$(
         /// # Safety
@@ -58,13 +79,15 @@ macro_rules! type_support {
 type_support! {
     hnsw_halfvec_support_wrapper pg_finfo_hnsw_halfvec_support_wrapper,
     hnsw_bit_support_wrapper pg_finfo_hnsw_bit_support_wrapper,
-    hnsw_sparsevec_support_wrapper pg_finfo_hnsw_sparsevec_support_wrapper
+    hnsw_sparsevec_support_wrapper pg_finfo_hnsw_sparsevec_support_wrapper,
+    ivfflat_halfvec_support_wrapper pg_finfo_ivfflat_halfvec_support_wrapper,
+    ivfflat_bit_support_wrapper pg_finfo_ivfflat_bit_support_wrapper
 }
 
-fn routine_of() -> pg_sys::IndexAmRoutine {
+fn routine_of(method: Method) -> pg_sys::IndexAmRoutine {
     pg_sys::IndexAmRoutine {
         type_: pg_sys::NodeTag::T_IndexAmRoutine,
-        amsupport: 3,
+        amsupport: method.support_functions(),
         amcanorderbyop: true,
         amoptionalkey: true,
         #[cfg(any(feature = "pg17", feature = "pg18"))]
@@ -77,7 +100,10 @@ fn routine_of() -> pg_sys::IndexAmRoutine {
         ambulkdelete: Some(ambulkdelete),
         amvacuumcleanup: Some(amvacuumcleanup),
         amcostestimate: Some(cost::amcostestimate),
-        amoptions: Some(options::amoptions),
+        amoptions: Some(match method {
+            Method::Hnsw => options::amoptions,
+            Method::Ivfflat => options::list_amoptions,
+        }),
         ambuildphasename: Some(ambuildphasename),
         amvalidate: Some(amvalidate),
         ambeginscan: Some(ambeginscan),
@@ -239,16 +265,21 @@ unsafe fn state_of<'a>(scan: pg_sys::IndexScanDesc) -> &'a mut State {
 /// `scan` is a valid scan.
 unsafe fn check_scan(scan: pg_sys::IndexScanDesc) {
     // SAFETY: passed on to the caller.
-    let (order_bys, snapshot) = unsafe { ((*scan).numberOfOrderBys, (*scan).xs_snapshot) };
+    let (order_bys, snapshot, index) =
+        unsafe { ((*scan).numberOfOrderBys, (*scan).xs_snapshot, Index::new((*scan).indexRelation)) };
+    let method = index.method();
     if order_bys == 0 {
-        error::raise_message(ERRCODE_INTERNAL_ERROR, "cannot scan hnsw index without order");
+        error::raise_message(ERRCODE_INTERNAL_ERROR, format!("cannot scan {method} index without order"));
     }
     // A row's address may be given to another row before the scan fetches it: no pin keeps vacuum away. A row that came
     // after the snapshot is invisible to it, so only a snapshot of that sort is safe.
     // SAFETY: a scan that is fetched from has a snapshot.
     let kind = unsafe { (*snapshot).snapshot_type };
     if kind != pg_sys::SnapshotType::SNAPSHOT_MVCC && kind != pg_sys::SnapshotType::SNAPSHOT_HISTORIC_MVCC {
-        error::raise_message(ERRCODE_INTERNAL_ERROR, "non-MVCC snapshots are not supported with hnsw");
+        error::raise_message(
+            ERRCODE_INTERNAL_ERROR,
+            format!("non-MVCC snapshots are not supported with {method}"),
+        );
     }
 }
 

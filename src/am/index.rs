@@ -1,6 +1,8 @@
 //! An open index: what its operator class and its meta page say, and its pages.
 
 use super::column::Column;
+use super::method::Method;
+use super::options;
 use crate::error;
 use crate::hnsw::Params;
 use crate::quantizer::Frame;
@@ -52,13 +54,13 @@ pub(crate) use with_nodes;
 
 impl Index {
     /// # Safety
-    /// `relation` is an open index of this access method, and stays open while this value is used.
+    /// `relation` is an open index of one of our access methods, and stays open while this value is used.
     pub unsafe fn new(relation: pg_sys::Relation) -> Self {
         // SAFETY: passed on to the caller.
         Self { relation, pages: unsafe { Buffers::new(relation) } }
     }
 
-    /// Opens an index of this access method, calls `look`, and closes it. Rows cannot come or go meanwhile.
+    /// Opens an index of one of our access methods, calls `look`, and closes it. Rows cannot come or go meanwhile.
     pub fn with_writers_kept_out<R>(index: pg_sys::Oid, look: impl FnOnce(&Index) -> R) -> R {
         let lock = pg_sys::ShareLock as pg_sys::LOCKMODE;
         // SAFETY: the table is locked before the index, as everybody does it. An error closes both; otherwise the locks stay
@@ -71,7 +73,7 @@ impl Index {
             let relation = pg_sys::relation_open(index, lock);
             let class = &*(*relation).rd_rel;
             let is_index = class.relkind as u8 == pg_sys::RELKIND_INDEX;
-            if !is_index || class.relam != access_method() {
+            if !is_index || !is_ours(class.relam) {
                 let name = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy().into_owned();
                 error::raise(
                     error::report(ERRCODE_WRONG_OBJECT_TYPE, format!("\"{name}\" is not an hnsw index"))
@@ -90,6 +92,16 @@ impl Index {
         name.to_string_lossy().into_owned()
     }
 
+    /// The access method it was made with.
+    pub fn method(&self) -> Method {
+        // SAFETY: an open index has its access method's routine, which is one of ours.
+        let support_functions = unsafe { (*(*self.relation).rd_indam).amsupport };
+        match support_functions == Method::Ivfflat.support_functions() {
+            true => Method::Ivfflat,
+            false => Method::Hnsw,
+        }
+    }
+
     /// What the operator class says.
     pub fn column(&self) -> Column {
         // SAFETY: an open index of this access method has support function 1.
@@ -104,8 +116,9 @@ impl Index {
                 error::report(
                     ERRCODE_INVALID_OBJECT_DEFINITION,
                     format!(
-                        "operator class of index \"{}\" has a distance that hnsw does not know",
-                        self.name()
+                        "operator class of index \"{}\" has a distance that {} does not know",
+                        self.name(),
+                        self.method()
                     ),
                 )
                 .set_hint("Use one of the operator classes that come with the extension."),
@@ -147,7 +160,7 @@ impl Index {
             }
         };
         error::raise(
-            error::report(ERRCODE_INDEX_CORRUPTED, "hnsw index is not valid")
+            error::report(ERRCODE_INDEX_CORRUPTED, format!("{} index is not valid", self.method()))
                 .set_detail(detail)
                 .set_hint(format!("Rebuild it: REINDEX INDEX {};", self.name())),
         )
@@ -172,8 +185,27 @@ impl Index {
 
     /// The storage parameters as they are now.
     pub fn options(&self) -> Params {
-        // SAFETY: the relation is open.
-        unsafe { super::options::params(self.relation) }
+        // SAFETY: the relation is open, and of that method.
+        unsafe { options::params(self.relation, self.method()) }
+    }
+
+    /// The number of lists that an `ivfflat` index was asked to have.
+    pub fn lists(&self) -> Option<i32> {
+        // SAFETY: the relation is open, and of that method.
+        (self.method() == Method::Ivfflat).then(|| unsafe { options::lists(self.relation) })
+    }
+
+    /// About how many rows it has: as many to a page as the statistics know of, on as many pages as there are now.
+    pub fn estimated_rows(&self) -> f64 {
+        // SAFETY: an open relation has a pg_class row.
+        let (rows, pages) = unsafe {
+            let class = &*(*self.relation).rd_rel;
+            (f64::from(class.reltuples), f64::from(class.relpages))
+        };
+        // The meta page holds no row.
+        let pages = pages - 1.0;
+        let rows_per_page = if rows > 0.0 && pages > 0.0 { rows / pages } else { 1.0 };
+        rows_per_page * f64::from(self.pages.blocks().saturating_sub(1))
     }
 
     /// The parameters for insertions: m is fixed when the index is built, ef_construction can be altered.
@@ -203,10 +235,12 @@ impl Index {
     }
 }
 
-/// The access method `hnsw` of this database.
-fn access_method() -> pg_sys::Oid {
-    // SAFETY: a NUL-terminated string; the method exists where its functions do.
-    unsafe { pg_sys::get_index_am_oid(c"hnsw".as_ptr(), true) }
+/// Whether this is one of our access methods in this database.
+fn is_ours(access_method: pg_sys::Oid) -> bool {
+    // SAFETY: NUL-terminated strings; a method that is not there has the invalid number, which is nobody's.
+    Method::ALL
+        .iter()
+        .any(|method| access_method == unsafe { pg_sys::get_index_am_oid(method.name().as_ptr(), true) })
 }
 
 /// How many rotations a session keeps. One is made anew in microseconds, but every scan needs one.

@@ -1,4 +1,4 @@
-//! The access method `hnsw`: PostgreSQL's callbacks, one file per phase.
+//! The access methods `hnsw` and `ivfflat`: PostgreSQL's callbacks, one file per phase.
 
 mod build;
 mod column;
@@ -8,6 +8,7 @@ mod heap;
 pub(crate) mod index;
 mod insert;
 mod memory;
+mod method;
 mod options;
 mod scan;
 mod vacuum;

@@ -134,7 +134,7 @@ fn end(cluster: Cluster, place: &Path) -> Result<()> {
 fn prepare(source: &Postgres, state: &Path) -> Result<Postgres> {
     let _alone = testing::alone(state)?;
     let build = source.private_copy(state, Purpose::Build)?;
-    let built = extension::build(&build, &extension::Options { release: true, features: Vec::new() })?;
+    let built = extension::build(&build, &extension::Options { release: true, ..Default::default() })?;
     let postgres = source.private_copy(state, Purpose::Demo)?;
     extension::install(&built, &postgres, Writer::Ourselves)?;
     Ok(postgres)

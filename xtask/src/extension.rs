@@ -17,17 +17,23 @@ use std::process::Command;
 /// An extension this repository provides: `NAME.control` in its root, and the script that creates it.
 struct Extension {
     name: &'static str,
-    script: Script,
-}
-
-/// Where the script of an extension comes from.
-enum Script {
-    /// From what the Rust code declares.
-    Generated,
+    /// Files in `sql/`, which follow one another in the script.
+    script: &'static [&'static str],
+    /// Whether it is installed without being asked for.
+    is_default: bool,
 }
 
 /// All extensions of this repository. They share one library.
-const EXTENSIONS: [Extension; 1] = [Extension { name: "quartzdb", script: Script::Generated }];
+const EXTENSIONS: [Extension; 2] = [
+    Extension { name: "quartzdb", script: &["quartzdb.sql"], is_default: true },
+    Extension { name: DROP_IN, script: &["drop-in.sql", "ivfflat.sql"], is_default: false },
+];
+
+/// The extension that goes by pgvector's name, so that what asks for pgvector gets us.
+pub const DROP_IN: &str = "vector";
+
+/// In a file of a script, the line in whose place comes the SQL of all that the Rust code declares.
+const DECLARED: &str = "@DECLARED@";
 
 /// The library's name, for `$libdir`.
 const LIBRARY: &str = "quartzdb";
@@ -39,6 +45,8 @@ pub struct Options {
     pub release: bool,
     /// Cargo features besides the one of the PostgreSQL major.
     pub features: Vec<String>,
+    /// Extensions besides those that are installed without being asked for.
+    pub also: Vec<&'static str>,
 }
 
 /// The files of a built extension, ready to be installed.
@@ -73,7 +81,7 @@ pub fn build(postgres: &Postgres, options: &Options) -> Result<Built> {
     process::run(&mut cargo).context("the extension does not build")?;
 
     let library = library(options.release);
-    let texts = texts(&library)?;
+    let texts = texts(&library, &options.also)?;
     Ok(Built { library, texts })
 }
 
@@ -85,23 +93,46 @@ fn library(release: bool) -> PathBuf {
 }
 
 /// Everything textual: control files, scripts, upgrade scripts.
-fn texts(library: &Path) -> Result<Vec<(String, String)>> {
-    let version = workspace::version()?;
+fn texts(library: &Path, also: &[&str]) -> Result<Vec<(String, String)>> {
+    let declared = declared_sql(library)?;
     let mut texts = Vec::new();
-    for extension in &EXTENSIONS {
+    for extension in EXTENSIONS.iter().filter(|found| found.is_default || also.contains(&found.name)) {
         let name = extension.name;
-        let path = workspace::root().join(format!("{name}.control"));
-        let control =
-            fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
-        let control = control.replace("@CARGO_VERSION@", &version);
-        let script = match extension.script {
-            Script::Generated => generated_sql(library, &control)?,
-        };
-        texts.push((format!("{name}--{version}.sql"), script));
+        let control = control(name)?;
+        let version = version_in(&control).with_context(|| format!("{name}.control has no version"))?;
+        texts.push((format!("{name}--{version}.sql"), script(extension, &declared)?));
         texts.push((format!("{name}.control"), control));
         texts.extend(upgrade_scripts(name)?);
     }
     Ok(texts)
+}
+
+/// An extension's control file.
+fn control(name: &str) -> Result<String> {
+    let path = workspace::root().join(format!("{name}.control"));
+    let control = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(control.replace("@CARGO_VERSION@", &workspace::version()?))
+}
+
+/// What a control file says of `default_version`.
+fn version_in(control: &str) -> Option<&str> {
+    let lines = control.lines().filter_map(|line| line.split_once('='));
+    let mut versions = lines.filter(|(key, _)| key.trim() == "default_version");
+    versions.next().map(|(_, value)| value.trim().trim_matches('\''))
+}
+
+/// The script that creates an extension.
+fn script(extension: &Extension, declared: &str) -> Result<String> {
+    let mut script = String::new();
+    for file in extension.script {
+        let path = workspace::root().join("sql").join(file);
+        let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+        for line in text.lines() {
+            script.push_str(if line == DECLARED { declared } else { line });
+            script.push('\n');
+        }
+    }
+    Ok(script)
 }
 
 /// `sql/NAME--A--B.sql`, as they are.
@@ -123,7 +154,7 @@ fn upgrade_scripts(name: &str) -> Result<Vec<(String, String)>> {
 }
 
 /// The SQL of everything the library declares, in an order in which it can be created.
-fn generated_sql(library: &Path, control: &str) -> Result<String> {
+fn declared_sql(library: &Path) -> Result<String> {
     let shown = library.display();
     let bytes = fs::read(library).with_context(|| format!("could not read {shown}"))?;
     let file = object::File::parse(bytes.as_slice()).with_context(|| format!("could not read {shown}"))?;
@@ -133,16 +164,24 @@ fn generated_sql(library: &Path, control: &str) -> Result<String> {
         .with_context(|| format!("{shown} has no section {}: was it stripped?", section::ELF_SECTION_NAME))?;
     let declared = section::decode_entities(schema.data()?).map_err(|e| anyhow!("{e:#}"))?;
 
-    // pgrx insists on a line that PostgreSQL takes for granted.
-    let control = match control.lines().any(|line| line.trim_start().starts_with("superuser")) {
-        true => control.to_owned(),
-        false => format!("{control}\nsuperuser = true\n"),
-    };
+    // pgrx wants to see a control file, with a line that PostgreSQL takes for granted.
+    let control = format!("{}\nsuperuser = true\n", control(LIBRARY)?);
     let root = ControlFile::from_str(&control).context("the control file is incomplete")?;
     let entities = std::iter::once(SqlGraphEntity::ExtensionRoot(root)).chain(declared);
     PgrxSql::build(entities, LIBRARY.to_owned(), false)
         .and_then(|sql| sql.to_sql())
         .map_err(|e| anyhow!("could not put the extension's SQL in order: {e:#}"))
+}
+
+/// Whether the control file of our extension of that name is in this PostgreSQL.
+pub fn is_installed(postgres: &Postgres, name: &str) -> bool {
+    let control = postgres.sharedir.join(format!("extension/{name}.control"));
+    fs::read_to_string(control).is_ok_and(|control| is_ours(&control))
+}
+
+/// Whether a control file or script is one of ours: it says so.
+pub fn is_ours(text: &str) -> bool {
+    text.to_ascii_lowercase().contains(LIBRARY)
 }
 
 /// Puts the files where this PostgreSQL looks for them and returns their paths.
@@ -151,13 +190,9 @@ fn generated_sql(library: &Path, control: &str) -> Result<String> {
 pub fn install(built: &Built, postgres: &Postgres, writer: Writer) -> Result<Vec<PathBuf>> {
     let staging = tempfile::tempdir()?;
     let extension_dir = postgres.sharedir.join("extension");
-    let file = format!(
-        "{LIBRARY}{}",
-        if cfg!(target_os = "macos") && postgres.major >= 16 { ".dylib" } else { ".so" }
-    );
     let mut installed = Vec::new();
     // The library first: scripts may name functions which only the new one has.
-    put(&built.library, &postgres.pkglibdir.join(file), 0o755, writer, &mut installed)?;
+    put(&built.library, &postgres.library(LIBRARY), 0o755, writer, &mut installed)?;
     for (name, text) in &built.texts {
         let staged = staging.path().join(name);
         fs::write(&staged, text)?;
@@ -197,4 +232,27 @@ pub fn writer_for(postgres: &Postgres) -> Result<Writer> {
         );
     }
     Ok(Writer::Sudo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_extension_has_a_control_file_with_a_version_and_the_files_of_its_script() {
+        for extension in &EXTENSIONS {
+            let control = control(extension.name).unwrap();
+            assert!(version_in(&control).is_some_and(|version| !version.contains('@')), "{}", extension.name);
+            assert!(control.contains(&format!("$libdir/{LIBRARY}")), "{}", extension.name);
+            let script = script(extension, "CREATE EVERYTHING;").unwrap();
+            assert!(script.contains("\nCREATE EVERYTHING;\n"), "{}", extension.name);
+        }
+    }
+
+    #[test]
+    fn a_version_is_read_as_postgres_reads_it() {
+        assert_eq!(version_in("comment = 'x'\ndefault_version = '1.2.3'\n"), Some("1.2.3"));
+        assert_eq!(version_in("default_version='0.8.7'"), Some("0.8.7"));
+        assert_eq!(version_in("comment = 'default_version'"), None);
+    }
 }

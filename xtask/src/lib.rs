@@ -9,6 +9,7 @@ pub mod extension;
 pub mod install;
 pub mod packages;
 pub mod pgrx;
+pub mod pgvector;
 pub mod postgres;
 pub mod process;
 pub mod python;

@@ -42,7 +42,11 @@ impl Subcommand {
         let postgres = Postgres::at(&install.pg_config)?;
         let named =
             install.features.split([' ', ',']).filter(|name| !name.is_empty() && *name != postgres.feature());
-        let options = Options { release: install.release, features: named.map(str::to_owned).collect() };
+        let options = Options {
+            release: install.release,
+            features: named.map(str::to_owned).collect(),
+            ..Options::default()
+        };
         let built = extension::build(&postgres, &options)?;
         extension::install(&built, &postgres, Writer::Ourselves)?;
         Ok(())

@@ -87,6 +87,21 @@ impl Postgres {
         })
     }
 
+    /// For tests: one of which there need be no program, with its directories in this one.
+    #[cfg(test)]
+    pub(crate) fn of_directories(dir: &Path) -> Self {
+        Self {
+            pg_config: dir.join("bin/pg_config"),
+            version: "PostgreSQL 15".to_owned(),
+            major: 15,
+            bindir: dir.join("bin"),
+            pkglibdir: dir.join("lib"),
+            sharedir: dir.join("share"),
+            includedir: dir.join("include"),
+            includedir_server: dir.join("include/server"),
+        }
+    }
+
     /// The one the caller or `PG_CONFIG` names, else the newest supported one in Debian's layout that can be built
     /// against, else the one on `PATH` under the same condition.
     pub fn find(named: Option<&Path>) -> Result<Option<Self>> {
@@ -130,6 +145,12 @@ impl Postgres {
     /// The path of one of its programs.
     pub fn bin(&self, program: &str) -> PathBuf {
         self.bindir.join(program)
+    }
+
+    /// The path of an extension's library.
+    pub fn library(&self, name: &str) -> PathBuf {
+        let suffix = if cfg!(target_os = "macos") && self.major >= 16 { ".dylib" } else { ".so" };
+        self.pkglibdir.join(format!("{name}{suffix}"))
     }
 
     /// `pg_regress`, if this installation brings it.

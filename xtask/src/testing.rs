@@ -1,7 +1,8 @@
 //! For whole-server tests: the PostgreSQL with the extension installed, as `cargo xtask test` prepared it, or prepared
 //! now if the test was started by hand.
 
-use crate::extension::{self, Options, Writer};
+use crate::extension::{self, DROP_IN, Options, Writer};
+use crate::pgvector;
 use crate::postgres::{Postgres, Purpose};
 use crate::server_user::ServerUser;
 use crate::workspace;
@@ -25,13 +26,15 @@ pub fn postgres() -> Result<Postgres> {
     ready.clone().map_err(anyhow::Error::msg)
 }
 
-/// Builds the extension as users get it (but unoptimised) and installs it into the private copy for tests.
+/// Builds the extension as users get it (but unoptimised), with the drop-in, and installs it into the private copy for
+/// tests. A pgvector that the source has is not in that copy, as the drop-in would refuse to be beside it.
 pub fn prepare(source: &Postgres) -> Result<Postgres> {
     let state = workspace::state_dir(&ServerUser::choose()?)?;
     let _alone = alone(&state)?;
     let build = source.private_copy(&state, Purpose::Build)?;
     let test = source.private_copy(&state, Purpose::Test)?;
-    let built = extension::build(&build, &Options::default())?;
+    let built = extension::build(&build, &Options { also: vec![DROP_IN], ..Options::default() })?;
+    pgvector::files(&test)?.iter().try_for_each(std::fs::remove_file)?;
     extension::install(&built, &test, Writer::Ourselves)?;
     Ok(test)
 }
