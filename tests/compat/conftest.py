@@ -19,13 +19,9 @@ _database_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def extension_name():
-    return os.environ.get("QUARTZDB_EXTENSION", "quartzdb")
-
-
-@pytest.fixture(scope="session")
-def new_database(extension_name):
+def new_database():
     """Makes a database with the extension in a given schema; dropped when the context ends."""
+    extension = os.environ.get("QUARTZDB_EXTENSION", "quartzdb")
 
     @contextmanager
     def make(schema="public"):
@@ -37,27 +33,13 @@ def new_database(extension_name):
                     with psycopg.connect(dbname=name, autocommit=True) as connection:
                         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
                         connection.execute(
-                            sql.SQL("CREATE EXTENSION {} SCHEMA {}").format(sql.Identifier(extension_name), sql.Identifier(schema))
+                            sql.SQL("CREATE EXTENSION {} SCHEMA {}").format(sql.Identifier(extension), sql.Identifier(schema))
                         )
                 yield name
             finally:
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     return make
-
-
-@pytest.fixture(scope="session")
-def vector_is_available():
-    """Whether a framework that makes the extension `vector` itself can have it."""
-    with psycopg.connect() as connection:
-        return bool(connection.execute("SELECT FROM pg_available_extensions WHERE name = 'vector'").rowcount)
-
-
-@pytest.fixture(scope="session")
-def has_ivfflat(database):
-    """Whether there is pgvector's other access method."""
-    with psycopg.connect(dbname=database) as connection:
-        return bool(connection.execute("SELECT FROM pg_am WHERE amname = 'ivfflat'").rowcount)
 
 
 @pytest.fixture(scope="session")

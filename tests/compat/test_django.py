@@ -1,5 +1,5 @@
-"""Django with pgvector's fields: a migration makes the extension, a table with a column of each type
-and an index of each class; then the ORM asks. It is the client that writes the most DDL itself."""
+"""Django with pgvector's fields: a migration makes the extension `vector`, a table with a column of each
+type and an index of each class; then the ORM asks. It is the client that writes the most DDL itself."""
 
 import django
 import facts
@@ -13,7 +13,6 @@ settings.configure(
 django.setup()
 
 from django.contrib.postgres.indexes import OpClass
-from django.contrib.postgres.operations import CreateExtension
 from django.db import DataError, connection, models, transaction
 from django.db.migrations import AddIndex, CreateModel, Migration
 from django.db.migrations.state import ProjectState
@@ -54,7 +53,7 @@ CLASSES = [(field, name) for field in FIELDS for name, _ in DISTANCES.values()] 
 BITS = {1: "111", 2: "101", 3: "000"}
 
 
-def migration(extension):
+def migration():
     found = Migration("initial", "app")
     fields = [("id", models.IntegerField(primary_key=True)), *FIELDS.items(), ("bit", BitField(length=3))]
     indexes = [
@@ -64,22 +63,17 @@ def migration(extension):
     # of an expression: half precision in the index only
     half = Cast("vector", HalfVectorField(dimensions=3))
     indexes.append(HnswIndex(OpClass(half, name="halfvec_l2_ops"), name="vector_as_halfvec"))
-    found.operations = [extension, CreateModel("Item", fields), *[AddIndex("item", index) for index in indexes]]
+    found.operations = [VectorExtension(), CreateModel("Item", fields), *[AddIndex("item", index) for index in indexes]]
     return found
 
 
 @pytest.fixture(scope="module")
-def extension(vector_is_available, extension_name):
-    return VectorExtension() if vector_is_available else CreateExtension(extension_name)
-
-
-@pytest.fixture(scope="module")
-def state(new_database, extension):
+def state(new_database):
     """What a project knows after its migration, which was carried out."""
     with new_database(schema=None) as name:
         connection.settings_dict["NAME"] = name
         with connection.schema_editor(atomic=True) as editor:
-            state = migration(extension).apply(ProjectState(), editor)
+            state = migration().apply(ProjectState(), editor)
         yield state
         connection.close()
 
@@ -153,6 +147,11 @@ def test_a_query_goes_through_the_index_of_the_migration(items, field, name):
         assert [row.id for row in rows][0] == without[0] == (1 if field == "bit" else 3 if name == "cosine" else 2)
 
 
+def introspected(items):
+    with connection.cursor() as cursor:
+        return connection.introspection.get_constraints(cursor, items.model._meta.db_table)
+
+
 def test_parameters_of_an_index_are_in_the_catalog(items):
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*), reloptions FROM pg_class WHERE relkind = 'i' AND relname = ANY(%s) GROUP BY 2", [[f"{f}_{n}" for f, n in CLASSES]])
@@ -167,21 +166,20 @@ def test_a_wrong_length_is_a_data_error(items):
 
 def test_indexes_are_made_by_the_schema_editor_later_and_removed(items):
     index = HnswIndex(name="later", fields=["vector"], opclasses=["vector_l2_ops"])
-    names = lambda: connection.introspection.get_constraints(connection.cursor(), items.model._meta.db_table)
     with connection.schema_editor() as editor:
         editor.add_index(items.model, index)
-    assert (names()["later"]["type"], names()["later"]["columns"]) == ("hnsw", ["vector"])
+    made = introspected(items)["later"]
+    assert (made["type"], made["columns"]) == ("hnsw", ["vector"])
     with connection.schema_editor() as editor:
         editor.remove_index(items.model, index)
-    assert "later" not in names()
+    assert "later" not in introspected(items)
 
 
-def test_an_ivfflat_index_is_made(items, has_ivfflat):
-    if not has_ivfflat:
-        pytest.skip("no access method ivfflat")
+def test_an_ivfflat_index_is_made(items):
     with connection.schema_editor() as editor:
         index = IvfflatIndex(name="lists", fields=["vector"], opclasses=["vector_l2_ops"], lists=1)
         editor.add_index(items.model, index)
+    assert introspected(items)["lists"]["type"] == "ivfflat"
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         assert [row.id for row in items.order_by(L2Distance("vector", [2, 2, 3]))] == [2, 3, 1]
@@ -189,12 +187,12 @@ def test_an_ivfflat_index_is_made(items, has_ivfflat):
         editor.remove_index(items.model, index)
 
 
-def test_the_migration_is_undone_and_done_again(items, extension):
-    made = migration(extension)
+def test_the_migration_is_undone_and_done_again(items):
+    made = migration()
     with connection.schema_editor(atomic=True) as editor:
         made.unapply(ProjectState(), editor)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_extension WHERE extname = %s", [extension.name])
+        cursor.execute("SELECT count(*) FROM pg_extension WHERE extname = 'vector'")
         assert cursor.fetchone() == (0,)
     with connection.schema_editor(atomic=True) as editor:
         made.apply(ProjectState(), editor)

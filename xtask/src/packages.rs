@@ -150,7 +150,7 @@ fn install(missing: &[Missing]) -> Result<()> {
         bail!(
             "this is not a Debian-like system, so please install these yourself, then try again:\n  {}\n\
              (all that is ever needed: {} with its server headers [-devel or -server-dev package], libclang, \
-             a C compiler, and for the tests pg_regress and python3 with venv). A PostgreSQL outside the usual \
+             a C compiler, and for the tests pg_regress, python3 with venv and node with npm). A PostgreSQL outside the usual \
              places is named with --pg-config PATH",
             named.join("\n  "),
             wanted_postgres()

@@ -284,13 +284,12 @@ impl Checks {
     }
 
     /// Runs tests which are clients of a new server, with what tells them where it is. Its database `postgres`
-    /// has the extension, for tests that make none.
+    /// has the drop-in, for tests that make no extension.
     fn watch_client(&self, label: &str, tests: &mut Command, tally: &mut Tally) -> Result<()> {
-        const EXTENSION: &str = "quartzdb";
         let cluster = self.server(label)?;
-        cluster.psql("postgres", &format!("CREATE EXTENSION {EXTENSION}"))?;
+        cluster.psql("postgres", "CREATE EXTENSION vector")?;
         tests.envs(cluster.client_environment());
-        tests.env("PG_BINDIR", &cluster.postgres().bindir).env("QUARTZDB_EXTENSION", EXTENSION);
+        tests.env("PG_BINDIR", &cluster.postgres().bindir).env("QUARTZDB_EXTENSION", "quartzdb");
         tally.watch(tests)
     }
 

@@ -1,5 +1,6 @@
 """LangChain's two vector stores. `PGVector` goes through SQLAlchemy and psycopg, `PGVectorStore` writes
-SQL itself and reads text through asyncpg or psycopg. Both are compared with a search by hand."""
+SQL itself and reads text through asyncpg or psycopg. Both make the extension `vector` themselves, and
+are compared with a search by hand."""
 
 import asyncio
 
@@ -47,9 +48,9 @@ def same(found, expected):
 
 
 @pytest.fixture(scope="module")
-def pgvector(new_database, vector_is_available):
+def pgvector(new_database):
     """Makes a store over the documents."""
-    with new_database(schema=None if vector_is_available else "public") as name:
+    with new_database(schema=None) as name:
         url = f"postgresql+psycopg:///{name}"
 
         def make(distance, **options):
@@ -59,7 +60,6 @@ def pgvector(new_database, vector_is_available):
                 collection_name="documents",
                 distance_strategy=distance,
                 embedding_length=DIMENSIONS,
-                create_extension=vector_is_available,
                 pre_delete_collection=True,
                 **options,
             )
@@ -114,18 +114,11 @@ def test_pgvector_works_asynchronously(pgvector):
 
 
 @pytest.fixture(params=["psycopg", "asyncpg"])
-def stores(request, new_database, vector_is_available):
+def stores(request, new_database):
     """A database with the documents, and what makes stores over them."""
-    with new_database(schema=None if vector_is_available else "public") as name:
+    with new_database(schema=None) as name:
         engine = PGEngine.from_connection_string(f"postgresql+{request.param}:///{name}")
-        if vector_is_available:
-            engine.init_vectorstore_table("documents", DIMENSIONS, metadata_columns=[Column("year", "INTEGER")])
-        else:
-            with psycopg.connect(dbname=name) as connection:
-                connection.execute(
-                    f"""CREATE TABLE documents (langchain_id uuid PRIMARY KEY, content text NOT NULL,
-                    embedding vector({DIMENSIONS}) NOT NULL, year integer, langchain_metadata json)"""
-                )
+        engine.init_vectorstore_table("documents", DIMENSIONS, metadata_columns=[Column("year", "INTEGER")])
 
         def make(distance="cosine", **options):
             return PGVectorStore.create_sync(
@@ -189,9 +182,7 @@ def test_pgvectorstore_works_asynchronously(stores):
     same(rest, by_hand("cosine", 2))
 
 
-def test_pgvectorstore_makes_an_ivfflat_index(stores, has_ivfflat):
-    if not has_ivfflat:
-        pytest.skip("no access method ivfflat")
+def test_pgvectorstore_makes_an_ivfflat_index(stores):
     stores().apply_vector_index(IVFFlatIndex(lists=2))
     store = stores(index_query_options=IVFFlatQueryOptions(probes=2))
     same(store.similarity_search_with_score(QUESTION, k=10), by_hand("cosine", 10))
