@@ -9,6 +9,7 @@ if not on the PATH.
 import itertools
 import os
 import shutil
+import subprocess
 from contextlib import contextmanager
 
 import psycopg
@@ -64,3 +65,28 @@ def program():
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def psql(program):
+    """Runs a script in a database, up to the first error, which is the test's."""
+
+    def psql(database, script):
+        command = [program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database]
+        subprocess.run(command, check=True, input=script, text=True, stdout=subprocess.DEVNULL)
+
+    return psql
+
+
+@pytest.fixture(scope="session")
+def pg_dump(program):
+    """The script that pg_dump writes of a database."""
+
+    def pg_dump(database, *options):
+        script = subprocess.run(
+            [program("pg_dump"), "--no-owner", *options, database], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+        # newer minor versions frame the script with a random key
+        return "".join(line for line in script.splitlines(True) if not line.startswith(("\\restrict", "\\unrestrict")))
+
+    return pg_dump
