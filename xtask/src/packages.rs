@@ -15,6 +15,8 @@ pub struct Needs {
     pub pg_regress: bool,
     /// Python with virtual environments.
     pub python: bool,
+    /// node with npm.
+    pub node: bool,
     /// What the benchmark's Python packages without a binary form are compiled with.
     pub python_headers: bool,
     /// The data set Fashion-MNIST.
@@ -95,6 +97,9 @@ fn missing_tools(needs: Needs) -> Vec<Missing> {
     if needs.python && !has_venv() {
         lacks("Python 3 with venv", &["python3", "python3-venv"]);
     }
+    if needs.node && ["node", "npm"].iter().any(|program| process::on_path(program).is_none()) {
+        lacks("node with npm", &["nodejs", "npm"]);
+    }
     if needs.python_headers && !has_python_headers() {
         lacks("C++ compiler with Python's headers", &["g++", "python3-dev"]);
     }
@@ -145,7 +150,7 @@ fn install(missing: &[Missing]) -> Result<()> {
         bail!(
             "this is not a Debian-like system, so please install these yourself, then try again:\n  {}\n\
              (all that is ever needed: {} with its server headers [-devel or -server-dev package], libclang, \
-             a C compiler, and for the tests pg_regress and python3 with venv). A PostgreSQL outside the usual \
+             a C compiler, and for the tests pg_regress, python3 with venv and node with npm). A PostgreSQL outside the usual \
              places is named with --pg-config PATH",
             named.join("\n  "),
             wanted_postgres()

@@ -11,6 +11,7 @@ use crate::tally::Tally;
 use crate::testing;
 use crate::workspace;
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -22,16 +23,16 @@ pub struct Options {
     /// The pg_config of the PostgreSQL to test with [default: $PG_CONFIG, else the newest one found]
     #[arg(long, value_name = "PATH")]
     pg_config: Option<PathBuf>,
-    /// Only this step (may be given more than once)
-    #[arg(long, value_name = "STEP", value_enum)]
+    /// Only these steps
+    #[arg(long, value_name = "STEP", value_enum, value_delimiter = ',')]
     only: Vec<Step>,
-    /// With one step: its own arguments (a test's name for cargo, regress; anything for pytest)
+    /// With one step: its own arguments (a test's name for cargo, regress, rust; anything for pytest, node)
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
 /// The steps, in the order in which they run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Step {
     /// The code is formatted
     Fmt,
@@ -49,19 +50,19 @@ enum Step {
     Compat,
     /// What of the benchmark needs no server, through pytest
     Bench,
+    /// LangChain's vector stores, through pytest; only when named
+    Langchain,
+    /// Clients for node; only when named
+    Node,
+    /// Clients written in Rust; only when named
+    Rust,
 }
 
 impl Step {
-    const ALL: [Self; 8] = [
-        Self::Fmt,
-        Self::Clippy,
-        Self::Cargo,
-        Self::Server,
-        Self::Beside,
-        Self::Regress,
-        Self::Compat,
-        Self::Bench,
-    ];
+    /// Whether it runs only when named, as what it needs takes a while to install or compile.
+    fn is_extra(self) -> bool {
+        matches!(self, Self::Langchain | Self::Node | Self::Rust)
+    }
 
     fn title(self) -> &'static str {
         match self {
@@ -73,6 +74,9 @@ impl Step {
             Self::Regress => "SQL regression tests (pg_regress)",
             Self::Compat => "Client tests (pytest)",
             Self::Bench => "Tests of the benchmark (pytest)",
+            Self::Langchain => "LangChain (pytest)",
+            Self::Node => "Clients for node (node:test)",
+            Self::Rust => "Clients in Rust (cargo test)",
         }
     }
 }
@@ -91,14 +95,18 @@ struct Checks {
 
 /// Runs the steps and prints the verdict. Failing tests are no error of ours: they are in the exit code.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let steps: Vec<Step> =
-        Step::ALL.into_iter().filter(|step| options.only.is_empty() || options.only.contains(step)).collect();
+    let wanted = |step: &Step| match options.only.as_slice() {
+        [] => !step.is_extra(),
+        only => only.contains(step),
+    };
+    let steps: Vec<Step> = Step::value_variants().iter().copied().filter(wanted).collect();
     if steps.len() != 1 && !options.arguments.is_empty() {
         bail!("arguments after -- are for one step: say which, with --only");
     }
     let needs = Needs {
         pg_regress: steps.contains(&Step::Regress),
-        python: [Step::Compat, Step::Bench].iter().any(|step| steps.contains(step)),
+        python: [Step::Compat, Step::Bench, Step::Langchain].iter().any(|step| steps.contains(step)),
+        node: steps.contains(&Step::Node),
         ..Needs::default()
     };
     let source = packages::ensure(options.pg_config.as_deref(), needs)?;
@@ -148,7 +156,7 @@ pub fn print_environment(pg_config: Option<&Path>) -> Result<()> {
 impl Checks {
     fn step(&self, step: Step, tally: &mut Tally) -> Result<()> {
         match step {
-            Step::Fmt => process::run(workspace::cargo().args(["fmt", "--all", "--check"])),
+            Step::Fmt => self.fmt(),
             Step::Clippy => self.clippy(),
             Step::Cargo => self.cargo_test(tally),
             Step::Server => self.server_test(tally),
@@ -156,7 +164,15 @@ impl Checks {
             Step::Regress => self.regress(tally),
             Step::Compat => self.compat(tally),
             Step::Bench => self.bench(tally),
+            Step::Langchain => self.langchain(tally),
+            Step::Node => self.node(tally),
+            Step::Rust => self.rust(tally),
         }
+    }
+
+    fn fmt(&self) -> Result<()> {
+        process::run(workspace::cargo().args(["fmt", "--all", "--check"]))?;
+        process::run(workspace::cargo().args(["fmt", "--check", "--manifest-path", RUST_CLIENTS]))
     }
 
     /// A cargo command on the extension, with the feature of our PostgreSQL.
@@ -252,33 +268,76 @@ impl Checks {
     }
 
     fn compat(&self, tally: &mut Tally) -> Result<()> {
-        let tests = workspace::root().join("tests/compat");
-        let requirements = tests.join("requirements.txt");
-        if !requirements.is_file() {
-            println!("no tests in tests/compat");
-            return Ok(());
+        let tests = clients_dir();
+        let mut pytest = self.pytest("python", &tests.join("requirements.txt"))?;
+        self.watch_client("compat", pytest.arg("--ignore=langchain-postgres").current_dir(tests), tally)
+    }
+
+    fn langchain(&self, tally: &mut Tally) -> Result<()> {
+        let tests = clients_dir();
+        let mut pytest = self.pytest("langchain", &tests.join("langchain-postgres/requirements.txt"))?;
+        // With the fixtures of the other client tests.
+        pytest.args(["--rootdir=.", "langchain-postgres"]).current_dir(tests);
+        self.watch_client("langchain", &mut pytest, tally)
+    }
+
+    fn node(&self, tally: &mut Tally) -> Result<()> {
+        let tests = clients_dir().join("node");
+        // npm installs beside the list of packages, and node looks beside the program.
+        let dir = workspace::target_dir().join("quartzdb/node");
+        fs::create_dir_all(&dir)?;
+        for file in ["package.json", "package-lock.json", "clients.mjs"] {
+            fs::copy(tests.join(file), dir.join(file))?;
         }
-        let mut pytest = self.pytest(&requirements)?;
-        let cluster = self.server("compat")?;
-        pytest.envs(cluster.client_environment());
-        pytest.env("PG_BINDIR", &cluster.postgres().bindir).env("QUARTZDB_EXTENSION", "quartzdb");
-        tally.watch(pytest.current_dir(&tests))
+        let quiet = ["ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+        process::output(Command::new("npm").args(quiet).current_dir(&dir))
+            .context("could not install the packages of tests/compat/node")?;
+        let mut node = Command::new("node");
+        process::with_neutral_environment(&mut node);
+        node.arg("--test-reporter=tap").args(&self.arguments).arg("clients.mjs").current_dir(dir);
+        self.watch_client("node", &mut node, tally)
+    }
+
+    fn rust(&self, tally: &mut Tally) -> Result<()> {
+        let mut cargo = workspace::cargo();
+        process::with_neutral_environment(&mut cargo);
+        cargo
+            .args(["test", "--locked", "--no-fail-fast", "--manifest-path", RUST_CLIENTS])
+            .args(&self.arguments);
+        self.watch_client("rust", &mut cargo, tally)
+    }
+
+    /// Runs tests which are clients of a new server, with what tells them where it is. Its database `postgres`
+    /// has the drop-in, for tests that make no extension.
+    fn watch_client(&self, label: &str, tests: &mut Command, tally: &mut Tally) -> Result<()> {
+        let cluster = self.server(label)?;
+        cluster.psql("postgres", "CREATE EXTENSION vector")?;
+        tests.envs(cluster.client_environment());
+        tests.env("PG_BINDIR", &cluster.postgres().bindir).env("QUARTZDB_EXTENSION", "quartzdb");
+        tally.watch(tests)
     }
 
     fn bench(&self, tally: &mut Tally) -> Result<()> {
-        let mut pytest = self.pytest(&workspace::root().join("tests/compat/requirements.txt"))?;
+        let mut pytest = self.pytest("python", &clients_dir().join("requirements.txt"))?;
         tally.watch(pytest.arg("ann").current_dir(workspace::root().join("benches")))
     }
 
-    /// pytest, with these packages there.
-    fn pytest(&self, requirements: &Path) -> Result<Command> {
-        let mut pytest = Command::new(python::environment("python", requirements)?);
+    /// pytest of the virtual environment of that name, with these packages there.
+    fn pytest(&self, environment: &str, requirements: &Path) -> Result<Command> {
+        let mut pytest = Command::new(python::environment(environment, requirements)?);
         process::with_neutral_environment(&mut pytest);
         // Nothing is written into the checkout.
         pytest.env("PYTHONDONTWRITEBYTECODE", "1");
         pytest.args(["-m", "pytest", "-p", "no:cacheprovider"]).args(&self.arguments);
         Ok(pytest)
     }
+}
+
+/// The package of the clients written in Rust, from the root of the checkout.
+const RUST_CLIENTS: &str = "tests/compat/rust/Cargo.toml";
+
+fn clients_dir() -> PathBuf {
+    workspace::root().join("tests/compat")
 }
 
 /// What to tell pg_regress to run: the schedule, which must name every script there is; or the named tests, after the
