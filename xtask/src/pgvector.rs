@@ -69,7 +69,7 @@ mod tests {
             (extension.join("vector--0.8.6--0.8.7.sql"), "COMMENT"),
         ] {
             fs::write(&path, text).unwrap();
-            assert_eq!(files(&postgres).unwrap(), [path.clone()]);
+            assert_eq!(files(&postgres).unwrap(), std::slice::from_ref(&path));
             let refusal = format!("{:#}", refuse(&postgres).unwrap_err());
             assert!(refusal.contains(&path.display().to_string()), "{refusal}");
             assert!(refusal.contains("quartzdb_pgvector") && refusal.contains("dump"), "{refusal}");
