@@ -82,7 +82,8 @@ impl Step {
 }
 
 /// What is tested beside pgvector: the tests of just that, and of the others those of order and of every class's recall.
-const BESIDE: [&str; 4] = ["beside::", "order::", "are_found_again", "are_found_as_well"];
+const BESIDE: [&str; 6] =
+    ["beside::", "order::", "sentence_embeddings", "half_precision_rows", "bit_strings", "sparse_rows"];
 
 /// What all steps work with.
 struct Checks {
