@@ -8,7 +8,7 @@
 //! When the pages exceed `maintenance_work_mem`, they are written out as they are and the remaining rows go through the
 //! ordinary insertion path.
 
-use super::heap::{HeapScan, report_progress, with_signals_blocked};
+use super::heap::{HeapScan, report_progress, scanned_share, with_signals_blocked};
 use super::index::{Index, with_nodes};
 use super::insert::level_of;
 use super::memory::maintenance_work_mem;
@@ -320,6 +320,11 @@ impl<K: Kind + Sync> Rest<'_, K> {
     /// Goes on without private memory.
     fn flush(&mut self, work: &Work<'_, K>) {
         let rows = work.rows.load(Ordering::Relaxed);
+        let mut detail = "Building will take significantly more time.".to_string();
+        if let Some(share) = scanned_share() {
+            let megabytes = f64::from(work.pages.blocks()) / share * PAGE_SIZE as f64 / f64::from(1 << 20);
+            detail += &format!(" The whole graph would take about {:.0} MB.", megabytes.ceil());
+        }
         error::report(
             ERRCODE_SUCCESSFUL_COMPLETION,
             format!(
@@ -327,7 +332,7 @@ impl<K: Kind + Sync> Rest<'_, K> {
                 self.index.method()
             ),
         )
-        .set_detail("Building will take significantly more time.")
+        .set_detail(detail)
         .set_hint("Increase maintenance_work_mem to speed up builds.")
         .report(PgLogLevel::NOTICE);
         self.write_out(work.pages);

@@ -123,6 +123,17 @@ pub fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
     }
 }
 
+/// The share of the table's blocks that the scan has got to, by PostgreSQL's own report of its progress; `None` where it
+/// does not report.
+pub fn scanned_share() -> Option<f64> {
+    // SAFETY: this session's entry, which nobody else writes to.
+    let entry = unsafe { pg_sys::MyBEEntry.as_ref() }?;
+    let blocks = |parameter: u32| entry.st_progress_param[parameter as usize] as f64;
+    let (done, total) =
+        (blocks(pg_sys::PROGRESS_SCAN_BLOCKS_DONE), blocks(pg_sys::PROGRESS_SCAN_BLOCKS_TOTAL));
+    (done > 0.0 && done <= total).then(|| done / total)
+}
+
 /// Reports the progress of CREATE INDEX.
 pub fn report_progress(parameter: u32, value: i64) {
     // SAFETY: a parameter of CREATE INDEX's progress report.

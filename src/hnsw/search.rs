@@ -2,7 +2,7 @@
 //! repair all run [`Search::expand`].
 
 use super::frontier::{Candidate, Frontier, Intake};
-use super::{DESCENT_BEAM, EntryPoint, Graph, MAX_LEVEL, TupleId, Visit};
+use super::{DESCENT_BEAM, EntryPoint, Graph, MAX_LEVEL, TupleId, UPPER_BEAM, Visit};
 
 /// How often a search starts again when the way down from the entry point was freed under its feet.
 const ATTEMPTS: usize = 3;
@@ -165,7 +165,8 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
             }
             self.start_from(Some(entry.id));
             for upper in (level + 1..=entry.level).rev() {
-                self.search_level(graph, upper, DESCENT_BEAM, Intake::Beam)?;
+                let width = if upper == 1 { DESCENT_BEAM } else { UPPER_BEAM };
+                self.search_level(graph, upper, width, Intake::Beam)?;
             }
             if self.search_level(graph, level.min(entry.level), width, intake)? {
                 return Ok(Some(entry));

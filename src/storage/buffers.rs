@@ -51,7 +51,8 @@ struct Hint {
 const LONGEST_STREAK: u32 = 7;
 
 impl RecentBuffers {
-    const BITS: u32 = 15;
+    /// Half a megabyte per session that uses an index.
+    const BITS: u32 = 16;
 
     fn with<R>(use_them: impl FnOnce(&Self) -> R) -> R {
         thread_local! {

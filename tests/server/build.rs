@@ -22,6 +22,7 @@ fn a_build_that_outgrows_its_memory_says_so() -> Result {
     let database = Database::new("build_memory")?;
     let (mut client, notices) = database.listening_client()?;
     create_table(&mut client, "points", &Random::new(41).vectors(5000, 32))?;
+    let mut needs = Vec::new();
     for (workers, memory) in [(0, "1MB"), (0, "2MB"), (2, "1500kB"), (1, "3073kB")] {
         client.batch_execute(&format!("ALTER TABLE points SET (parallel_workers = {workers})"))?;
         set(&mut client, "maintenance_work_mem", memory)?;
@@ -34,7 +35,12 @@ fn a_build_that_outgrows_its_memory_says_so() -> Result {
         let after = after.and_then(|rest| rest.strip_suffix(" tuples")).context("another notice")?;
         let after: usize = after.parse()?;
         ensure!(after < 5000, "it fitted until the end");
-        ensure!(notice.detail() == Some("Building will take significantly more time."), "{notice:?}");
+        let needed = notice.detail().and_then(|detail| {
+            detail
+                .strip_prefix("Building will take significantly more time. The whole graph would take about ")
+        });
+        let needed = needed.and_then(|rest| rest.strip_suffix(" MB.")).context("another detail")?;
+        needs.push(needed.parse::<usize>()?);
         ensure!(notice.hint() == Some("Increase maintenance_work_mem to speed up builds."), "{notice:?}");
         check_index(&mut client, "points_hnsw")?;
         let exam = Exam::new(&mut client, "points", "<->", Random::new(42).vectors(20, 32), 10)?;
@@ -42,6 +48,16 @@ fn a_build_that_outgrows_its_memory_says_so() -> Result {
         exam.expect(&mut client, memory, 0.97)?;
         client.batch_execute("DROP INDEX points_hnsw")?;
     }
+    // What it said would have been enough is, give or take a fifth, and not for nothing.
+    let index_megabytes = {
+        let most = needs.iter().max().context("no notice")?;
+        set(&mut client, "maintenance_work_mem", format!("{}MB", most * 6 / 5 + 1))?;
+        client.batch_execute(CREATE)?;
+        count(&mut client, "SELECT pg_relation_size('points_hnsw') >> 20")?
+    };
+    let notices = notices.lock().unwrap_or_else(PoisonError::into_inner);
+    ensure!(notices.is_empty(), "{needs:?} MB: {notices:?}");
+    ensure!(needs.iter().all(|&need| need as i64 <= 2 * index_megabytes + 1), "{needs:?}, {index_megabytes}");
     Ok(())
 }
 
