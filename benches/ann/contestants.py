@@ -61,6 +61,8 @@ class InServer:
         """The effort of a session with memory for a whole index."""
         if self.maker:
             self.maker.close()
+            # Or the postmaster would wait for it during the effort, and its CPU time would count a second time.
+            server.wait_for_end(self.maker.pid)
         self.maker = Connection(self.engine.database)
         rows, dimensions = self.dataset.rows, self.dataset.dimensions
         megabytes = 64 + rows * (4 * dimensions + 1500) * 5 // 4 // 2**20

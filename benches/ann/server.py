@@ -165,6 +165,13 @@ def process_cpu_seconds(pid, waited_for=False):
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
+def wait_for_end(pid):
+    """Waits until a process is gone, and waited for by its parent; not forever."""
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 class Effort:
     """What a statement of this session costs the server: seconds, CPU time (with that of its parallel workers and
     threads), WAL, and the most memory it held beyond what the session had before."""

@@ -2,6 +2,9 @@
 
 import gzip
 import struct
+import subprocess
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +49,15 @@ def test_growth_is_per_tenfold_and_leads_on_in_a_straight_line():
     sizes, values = [10**4, 10**5, 10**6], [1.0, 1.5, 2.0]
     assert figures.growth(sizes, values)[0] == pytest.approx(0.5)
     assert figures.predicted(sizes, values, 10**8) == pytest.approx(3.0)
+
+
+def test_a_process_is_gone_when_its_parent_has_waited_for_it():
+    child = subprocess.Popen(["sleep", "0.1"])
+    parent = threading.Timer(0.3, child.wait)
+    parent.start()
+    server.wait_for_end(child.pid)
+    assert not Path(f"/proc/{child.pid}").exists()
+    parent.join()
 
 
 def test_ratios_are_taken_round_by_round():

@@ -238,3 +238,36 @@ impl PageStore for MemoryPages {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_follow_each_other_without_gaps() {
+        let mut next = (0, 0);
+        let sizes: Vec<usize> = (0..8).map(|number| new_chunk(number).len()).collect();
+        for block in 0..sizes.iter().sum::<usize>() {
+            assert_eq!(place_of(block as u32), next, "block {block}");
+            next.1 += 1;
+            if next.1 == sizes[next.0] {
+                next = (next.0 + 1, 0);
+            }
+        }
+        assert_eq!(sizes[..3], [SMALLEST_CHUNK, 2 * SMALLEST_CHUNK, 4 * SMALLEST_CHUNK]);
+        assert_eq!(sizes[7], LARGEST_CHUNK);
+    }
+
+    #[test]
+    fn items_of_one_size_are_where_prefetching_expects_them() {
+        let mut page = Page::boxed(PageKind::Nodes);
+        let length = 1300;
+        let size = length.next_multiple_of(ITEM_ALIGNMENT);
+        while let Some(offset) = page.add_item(length) {
+            let start = ITEMS_END - size * usize::from(offset);
+            page.item_mut(offset).expect("just added")[0] = offset as u8;
+            assert_eq!(page.bytes()[start], offset as u8);
+        }
+        assert_eq!(page.line_pointers(), 6);
+    }
+}

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 pub struct Tally {
     passed: usize,
     failed: usize,
+    left_out: bool,
 }
 
 impl Tally {
@@ -45,6 +46,16 @@ impl Tally {
     /// Notes that the whole failed. It is one failure, unless it was single tests that failed.
     pub fn count_failure(&mut self) {
         self.failed = self.failed.max(1);
+    }
+
+    /// Notes that the whole was not run, for want of something that this machine cannot have.
+    pub fn leave_out(&mut self) {
+        self.left_out = true;
+    }
+
+    /// Whether the whole was not run.
+    pub fn is_left_out(&self) -> bool {
+        self.left_out
     }
 
     /// Whether nothing was counted.

@@ -92,6 +92,8 @@ struct Checks {
     servers: ServerUser,
     state: PathBuf,
     arguments: Vec<String>,
+    /// Whether the steps were asked for by name, so that none may be left out.
+    is_named: bool,
 }
 
 /// Runs the steps and prints the verdict. Failing tests are no error of ours: they are in the exit code.
@@ -118,7 +120,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         source.private_copy(&state, Purpose::Build)?
     };
     println!("Testing with {}", source.version);
-    let context = Checks { build, source, servers, state, arguments: options.arguments.clone() };
+    let is_named = !options.only.is_empty();
+    let context = Checks { build, source, servers, state, arguments: options.arguments.clone(), is_named };
 
     let mut total = Tally::default();
     let mut verdicts = Vec::new();
@@ -137,9 +140,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 
     println!("\n== Summary ({})", context.source.version);
     for (step, passed, counts, seconds) in &verdicts {
-        let verdict = if *passed { "ok" } else { "FAILED" };
+        let verdict = match passed {
+            true if counts.is_left_out() => "LEFT OUT",
+            true => "ok",
+            false => "FAILED",
+        };
         let counts = if counts.is_empty() { String::new() } else { counts.to_string() };
-        println!("{verdict:<7} {:<55} {seconds:>6.1} s  {counts}", step.title());
+        println!("{verdict:<8} {:<55} {seconds:>6.1} s  {counts}", step.title());
     }
     println!("{total}");
     Ok(if verdicts.iter().all(|(_, passed, ..)| *passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -221,7 +228,16 @@ impl Checks {
 
     /// What is tested beside pgvector only, and what must hold there too.
     fn beside(&self, tally: &mut Tally) -> Result<()> {
-        let test = testing::prepare_beside_pgvector(&self.source)?;
+        let with_pgvector = match testing::with_pgvector(&self.source) {
+            Ok(found) => found,
+            Err(why) if !self.is_named => {
+                println!("No PostgreSQL with pgvector is to be had here: {why:#}");
+                tally.leave_out();
+                return Ok(());
+            }
+            Err(why) => return Err(why),
+        };
+        let test = testing::prepare_beside_pgvector(&self.source, &with_pgvector)?;
         let mut command = self.server_tests(&test);
         command.env("QUARTZDB_EXTENSION", "quartzdb_pgvector").arg("--include-ignored");
         match self.arguments.is_empty() {

@@ -41,18 +41,21 @@ pub fn prepare(source: &Postgres) -> Result<Postgres> {
     Ok(test)
 }
 
-/// [`prepare`] beside pgvector: in a copy of this PostgreSQL if it has pgvector, else of Debian's.
-pub fn prepare_beside_pgvector(source: &Postgres) -> Result<Postgres> {
+/// A PostgreSQL with pgvector: this one if it has it, else Debian's. An error where neither is to be had.
+pub fn with_pgvector(source: &Postgres) -> Result<Postgres> {
+    if source.has_pgvector() {
+        return Ok(source.clone());
+    }
+    packages::ensure_tools(Needs { unpacking: true, ..Needs::default() })?;
+    Postgres::at(&debian::pg_config(&workspace::state_dir(&ServerUser::choose()?)?)?)
+}
+
+/// [`prepare`] beside pgvector, in a copy of what [`with_pgvector`] found.
+pub fn prepare_beside_pgvector(source: &Postgres, with_pgvector: &Postgres) -> Result<Postgres> {
     let state = workspace::state_dir(&ServerUser::choose()?)?;
-    let with_pgvector = if source.has_pgvector() {
-        source.clone()
-    } else {
-        packages::ensure_tools(Needs { unpacking: true, ..Needs::default() })?;
-        Postgres::at(&debian::pg_config(&state)?)?
-    };
     let _alone = alone(&state)?;
     // Of one major there is one copy to build against.
-    let headers = if source.major == with_pgvector.major { source } else { &with_pgvector };
+    let headers = if source.major == with_pgvector.major { source } else { with_pgvector };
     let build = headers.private_copy(&state, Purpose::Build)?;
     let test = with_pgvector.private_copy(&state, Purpose::Beside)?;
     let built = extension::build(&build, &Options::default())?;
