@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn items_of_one_size_are_where_prefetching_expects_them() {
         let mut page = Page::boxed(PageKind::Nodes);
-        let length = 1300;
+        let length = 1300_usize;
         let size = length.next_multiple_of(ITEM_ALIGNMENT);
         while let Some(offset) = page.add_item(length) {
             let start = ITEMS_END - size * usize::from(offset);
