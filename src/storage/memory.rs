@@ -9,11 +9,14 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-/// Pages of the first allocation. Each further one has twice as many, up to [`LARGEST_CHUNK`].
-const SMALLEST_CHUNK: usize = 128;
+/// Pages are allocated in chunks of so many. Larger chunks consist of huge pages for a larger part.
+const SMALL_CHUNK: usize = 128;
+const MEDIUM_CHUNK: usize = 512;
+const LARGE_CHUNK: usize = 2048;
 
-/// Enough to consist of huge pages for the most part.
-const LARGEST_CHUNK: usize = 2048;
+/// The pages from which on chunks are larger: what the last one has too many is a sixteenth of all then, or a megabyte.
+const MEDIUM_FROM: usize = 16 * MEDIUM_CHUNK;
+const LARGE_FROM: usize = 16 * LARGE_CHUNK;
 
 /// Room that is not worth remembering.
 const SMALLEST_TUPLE: usize = 64;
@@ -28,21 +31,29 @@ struct Slot {
     page: RwLock<Page>,
 }
 
-/// Which chunk a page is in, and where in it.
+/// Where a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    chunk: usize,
+    index: usize,
+    /// Pages of the chunk.
+    pages: usize,
+}
+
 #[inline]
-fn place_of(block: u32) -> (usize, usize) {
-    const DOUBLINGS: usize = (LARGEST_CHUNK / SMALLEST_CHUNK).ilog2() as usize;
-    let at = block as usize + SMALLEST_CHUNK;
-    if at < LARGEST_CHUNK {
-        let chunk = (at / SMALLEST_CHUNK).ilog2() as usize;
-        return (chunk, at - (SMALLEST_CHUNK << chunk));
-    }
-    (DOUBLINGS + at / LARGEST_CHUNK - 1, at % LARGEST_CHUNK)
+fn place_of(block: u32) -> Place {
+    const MEDIUM_CHUNKS: usize = MEDIUM_FROM / SMALL_CHUNK;
+    const LARGE_CHUNKS: usize = MEDIUM_CHUNKS + (LARGE_FROM - MEDIUM_FROM) / MEDIUM_CHUNK;
+    let (first, at, pages) = match block as usize {
+        block if block < MEDIUM_FROM => (0, block, SMALL_CHUNK),
+        block if block < LARGE_FROM => (MEDIUM_CHUNKS, block - MEDIUM_FROM, MEDIUM_CHUNK),
+        block => (LARGE_CHUNKS, block - LARGE_FROM, LARGE_CHUNK),
+    };
+    Place { chunk: first + at / pages, index: at % pages, pages }
 }
 
 /// A chunk of empty pages.
-fn new_chunk(number: usize) -> Chunk {
-    let pages = (SMALLEST_CHUNK << number.min(usize::BITS as usize / 2)).min(LARGEST_CHUNK);
+fn new_chunk(pages: usize) -> Chunk {
     let mut chunk = Vec::with_capacity(pages);
     kernels::prefer_huge_pages(chunk.spare_capacity_mut());
     chunk.resize_with(pages, || Slot {
@@ -69,7 +80,7 @@ pub struct MemoryPages {
 impl MemoryPages {
     /// An empty store of at most `limit` pages; block 0 exists and is an empty meta page.
     pub fn new(limit: u32) -> Self {
-        let chunks = place_of(limit).0 + 1;
+        let chunks = place_of(limit).chunk + 1;
         let store = Self {
             chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
             used: AtomicU32::new(0),
@@ -129,19 +140,19 @@ impl MemoryPages {
     #[inline]
     fn slot(&self, block: u32) -> Result<&Slot> {
         let missing = Error::Corrupt { at: IndexTid { block, offset: 0 }, what: "there is no such page" };
-        let (number, index) = place_of(block);
-        let Some(chunk) = self.chunks.get(number) else { return Err(missing) };
+        let Place { chunk, index, pages } = place_of(block);
+        let Some(chunk) = self.chunks.get(chunk) else { return Err(missing) };
         if block >= self.used.load(Ordering::Acquire) {
             return Err(missing);
         }
-        chunk.get_or_init(|| new_chunk(number)).get(index).ok_or(missing)
+        chunk.get_or_init(|| new_chunk(pages)).get(index).ok_or(missing)
     }
 
     /// Where a page is, if it exists. For hints.
     #[inline]
     fn probable_slot(&self, block: u32) -> Option<&Slot> {
-        let (number, index) = place_of(block);
-        self.chunks.get(number)?.get()?.get(index)
+        let Place { chunk, index, .. } = place_of(block);
+        self.chunks.get(chunk)?.get()?.get(index)
     }
 
     fn write(&self, block: u32) -> Result<std::sync::RwLockWriteGuard<'_, Page>> {
@@ -245,17 +256,18 @@ mod tests {
 
     #[test]
     fn chunks_follow_each_other_without_gaps() {
-        let mut next = (0, 0);
-        let sizes: Vec<usize> = (0..8).map(|number| new_chunk(number).len()).collect();
-        for block in 0..sizes.iter().sum::<usize>() {
-            assert_eq!(place_of(block as u32), next, "block {block}");
-            next.1 += 1;
-            if next.1 == sizes[next.0] {
-                next = (next.0 + 1, 0);
+        let mut expected = Place { chunk: 0, index: 0, pages: SMALL_CHUNK };
+        for block in 0..LARGE_FROM as u32 + 10_000 {
+            let place = place_of(block);
+            if expected.index == expected.pages {
+                expected = Place { chunk: expected.chunk + 1, index: 0, pages: place.pages };
+                let before = block as usize;
+                assert!(place.pages == SMALL_CHUNK || 16 * place.pages <= before, "{place:?} of {before}");
             }
+            assert_eq!(place, expected, "block {block}");
+            expected.index += 1;
         }
-        assert_eq!(sizes[..3], [SMALLEST_CHUNK, 2 * SMALLEST_CHUNK, 4 * SMALLEST_CHUNK]);
-        assert_eq!(sizes[7], LARGEST_CHUNK);
+        assert_eq!(expected.pages, LARGE_CHUNK);
     }
 
     #[test]
