@@ -336,9 +336,10 @@ def growth(run):
                 is_share = title.startswith("recall")
                 cells = [number(figures.median(got), is_share) if got else "" for _, got in points]
                 ends = ["", ""]
-                if len(known) > 2:
-                    sizes_, medians = zip(*known)
-                    far = figures.predicted(sizes_, medians, FAR)
+                sizes_, medians = zip(*known)
+                far = figures.predicted(sizes_, medians, FAR) if len(known) > 2 else 0
+                # A line that leads below nothing says that it is none.
+                if far > 0:
                     ends = [f"{figures.growth(sizes_, medians)[0]:+.3g}", number(min(far, 1.0) if is_share else far, is_share)]
                 lines.append(line([f"{title}, {TITLES[engine]}", *cells, *ends]))
     return "\n".join(lines) + "\n"
