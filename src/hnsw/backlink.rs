@@ -85,7 +85,7 @@ impl Newcomer<'_> {
             taken
         } else {
             // The new node is itself one of those which may go, if it is hidden or nobody is.
-            let only_flagged = is_hidden || !flags.is_empty();
+            let only_flagged = is_hidden || (0..taken).any(|slot| flags.get(slot));
             let newcomer = (is_hidden || !only_flagged).then_some((distance, None));
             let links = (0..taken).filter(|&slot| !only_flagged || flags.get(slot));
             let links = links.map(|slot| (comparable(self.to_neighbours[slot]), Some(slot)));
