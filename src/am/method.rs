@@ -1,4 +1,4 @@
-//! The access methods by which an index is asked for. Both make the same graph.
+//! The access methods by which an index is asked for. All make the same graph.
 
 use crate::edition::edition;
 use std::ffi::CStr;

@@ -1,4 +1,4 @@
-//! The access methods `hnsw` and `ivfflat`: PostgreSQL's callbacks, one file per phase.
+//! The access methods `hnsw`, `ivfflat` and, beside pgvector, `quartz`: PostgreSQL's callbacks, one file per phase.
 
 mod build;
 mod column;

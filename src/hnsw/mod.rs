@@ -35,7 +35,7 @@ pub use select::{give_up, hides, select};
 /// The highest level a node can have, as in pgvector: with m = 2 this is enough for 2^63 nodes.
 pub const MAX_LEVEL: u8 = 63;
 
-/// How many nodes a level hands down to the one below it as seeds, and how wide the levels above are searched.
+/// How many nodes a level hands down to the one below it as seeds, and how wide level 1 is searched.
 ///
 /// The paper descends with one. Rows that arrive in sorted order then leave whole regions behind which no greedy walk
 /// finds (recall 0.92 on Fashion-MNIST); four restore it for a few visits more.
