@@ -4,7 +4,10 @@
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
 use super::groups::hand_on;
-use super::{Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded, scalar};
+use super::{
+    Arranged, Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, bytes_of, padded,
+    scalar,
+};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -30,6 +33,8 @@ pub(super) const KERNELS: Kernels = Kernels {
     sum_u8,
     estimate_q4,
     estimate_u8,
+    arrange_i4,
+    arrange_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -403,118 +408,302 @@ fn sum_u8(codes: &[u8]) -> u64 {
     reduce_add_i32(sum) as u64
 }
 
-/// One word of each lane, lanes 0..4 and 4..8; zeros for lanes that are not there.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_row(row: &[u8]) -> [__m256i; 2] {
-    let tail;
-    let row = match row.first_chunk::<64>() {
-        Some(full) => full,
-        None => {
-            tail = padded(row);
-            &tail
-        }
-    };
-    let halves = row.as_chunks::<32>().0;
-    [load_bytes(&halves[0]), load_bytes(&halves[1])]
-}
-
-/// The factors of a group's lanes; zeros for lanes that are not there.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_factors(x: &[u8]) -> __m256 {
-    _mm256_castsi256_ps(load_bytes(&padded(x)))
-}
-
-/// For each plane of a vector, the popcounts of the bits it shares with lanes 0..4 and 4..8.
+/// The bytes from `at` on, as many as a register or a row of eight lanes has. Behind the last one, or the last that fill four,
+/// stand zeros, in `spare`.
 ///
-/// Popcount by table lookup (Mula): the code is cut into nibbles once for all planes and the vector's word shifted to
-/// match. Counts stay in bytes until they could overflow.
+/// Where lanes are missing that is more than wanted: bytes of the next row, or of what stands behind the codes.
+#[inline(always)]
+fn chunk_at<'a, const N: usize>(bytes: &'a [u8], at: usize, spare: &'a mut [u8; N]) -> &'a [u8; N] {
+    let bytes = &bytes[at..];
+    match bytes.first_chunk() {
+        Some(chunk) => chunk,
+        None => {
+            let words = spare.as_chunks_mut::<4>().0.iter_mut().zip(bytes.as_chunks::<4>().0);
+            words.for_each(|(to, from)| *to = *from);
+            spare
+        }
+    }
+}
+
+/// `f_add` and `f_rescale` of a group's lanes; anything for lanes that are not there.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn plane_counts<'a, const P: usize>(
-    codes: &[u8],
-    lanes: usize,
-    vector: impl Iterator<Item = &'a [u64; P]>,
-) -> [[__m256i; P]; 2] {
-    /// A byte counts at most 8 per word: 31 words make 248.
-    const BLOCK: usize = 31;
+fn load_factors(group: &Group<'_>) -> (__m256, __m256) {
+    let load = |at| _mm256_castsi256_ps(load_bytes(chunk_at(group.rest, at, &mut [0; 32])));
+    let add = group.codes.len();
+    (load(add), load(add + group.add.len()))
+}
+
+/// What four dimensions of a vector can add up to, 16 bytes, looked up by four bits of a code.
+///
+/// A register has such a table of a word and of the next one. The four registers: of the low and the high half of a byte of
+/// the words, and of the byte after it. A pair of words takes four of these for each kind of tables.
+type Tables = [[u64; 4]; 4];
+
+/// The tables of 16 bytes of each of two words, less their least entries, so that none is negative.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn tables_of(bytes: __m256i) -> [__m256i; 4] {
+    /// Where a shuffle is to put zero.
+    const NONE: i8 = -1;
+    let pattern = |x: [i8; 16]| {
+        // SAFETY: 16 bytes are readable; the instruction needs no alignment.
+        _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(x.as_ptr().cast()) })
+    };
+    // Of four bytes a, b, c and d, first 0, a, b, a + b, and 0, c, d, c + d.
+    let some = |byte: usize, bit: usize| {
+        std::array::from_fn(|i| if i >> bit & 1 == 1 { (i & !3 | byte) as i8 } else { NONE })
+    };
+    let all = |byte: usize| std::array::from_fn(|i| (i & !3 | byte) as i8);
+    let negative = _mm256_min_epi8(bytes, _mm256_setzero_si256());
+    let pair = |low: usize| {
+        let sums = |x, first, second| {
+            let (first, second) =
+                (_mm256_shuffle_epi8(x, pattern(first)), _mm256_shuffle_epi8(x, pattern(second)));
+            _mm256_add_epi8(first, second)
+        };
+        _mm256_sub_epi8(sums(bytes, some(low, 0), some(low + 1, 1)), sums(negative, all(low), all(low + 1)))
+    };
+    let (low, high) = (pair(0), pair(2));
+    let table = |j: usize| {
+        let of_low = pattern(std::array::from_fn(|i| (4 * j + i % 4) as i8));
+        let of_high = pattern(std::array::from_fn(|i| (4 * j + i / 4) as i8));
+        _mm256_add_epi8(_mm256_shuffle_epi8(low, of_low), _mm256_shuffle_epi8(high, of_high))
+    };
+    [table(0), table(1), table(2), table(3)]
+}
+
+/// Arranges numbers as tables, of `K` kinds: `parts` is what they take of 32 numbers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn set_tables<const K: usize>(
+    arranged: &mut Arranged,
+    numbers: &[u8],
+    offset: i32,
+    parts: impl Fn(__m256i) -> [__m256i; K],
+) {
+    let pairs = numbers.len().div_ceil(128);
+    let tables = arranged.reset(numbers.len(), pairs * 64 * K, offset);
+    let tables = tables.as_chunks_mut::<4>().0.as_chunks_mut::<4>().0;
+    for (i, tables) in tables.chunks_exact_mut(K).enumerate() {
+        let (pair, sixteen) = (i / 4, i % 4);
+        let chunk = |word: usize| {
+            let numbers = numbers.get((2 * pair + word) * 64 + 16 * sixteen..).unwrap_or_default();
+            numbers.first_chunk().copied().unwrap_or_else(|| padded(numbers))
+        };
+        let bytes = load_halves(&chunk(0), &chunk(1));
+        for (tables, part) in tables.iter_mut().zip(parts(bytes)) {
+            for (to, table) in tables.iter_mut().zip(tables_of(part)) {
+                // SAFETY: 32 bytes are writable; the instruction needs no alignment.
+                unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), table) };
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn arrange_i4(values: &[i8], arranged: &mut Arranged) {
+    let offset = values.iter().map(|&value| i32::from(value).min(0)).sum();
+    set_tables(arranged, bytes_of(values), offset, |bytes| [bytes]);
+}
+
+#[target_feature(enable = "avx2")]
+fn arrange_u8(codes: &[u8], arranged: &mut Arranged) {
+    // By halves, of which four entries can be added before they exceed a byte.
+    let nibble = _mm256_set1_epi8(0x0f);
+    set_tables(arranged, codes, 0, |bytes| nibbles(bytes, nibble));
+}
+
+/// Two halves of a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_halves(first: &[u8; 16], second: &[u8; 16]) -> __m256i {
+    // SAFETY: 16 bytes are readable in both places; the instruction needs no alignment.
+    unsafe { _mm256_loadu2_m128i(second.as_ptr().cast(), first.as_ptr().cast()) }
+}
+
+/// The low and the high halves of bytes; `nibble` is 15 in each byte.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nibbles(bytes: __m256i, nibble: __m256i) -> [__m256i; 2] {
+    [_mm256_and_si256(bytes, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble)]
+}
+
+/// The rows of two words: of each, two lanes to a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_rows(first: &[u8; 64], second: &[u8; 64]) -> [__m256i; 4] {
+    let [first, second] = [first, second].map(|row| row.as_chunks::<16>().0);
+    let lanes = |i: usize| load_halves(&first[i], &second[i]);
+    [lanes(0), lanes(1), lanes(2), lanes(3)]
+}
+
+/// Rows as [`load_rows`] loads them, in another order. Of register i, the first half: byte 2 i of the first word, of lanes 0, 4,
+/// 1, 5, 2, 6, 3 and 7, then byte 2 i + 1. The second half is of the second word.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose([l01, l23, l45, l67]: [__m256i; 4]) -> [__m256i; 4] {
+    let (l04, l15) = (_mm256_unpacklo_epi8(l01, l45), _mm256_unpackhi_epi8(l01, l45));
+    let (l26, l37) = (_mm256_unpacklo_epi8(l23, l67), _mm256_unpackhi_epi8(l23, l67));
+    let (low0415, high0415) = (_mm256_unpacklo_epi16(l04, l15), _mm256_unpackhi_epi16(l04, l15));
+    let (low2637, high2637) = (_mm256_unpacklo_epi16(l26, l37), _mm256_unpackhi_epi16(l26, l37));
+    [
+        _mm256_unpacklo_epi32(low0415, low2637),
+        _mm256_unpackhi_epi32(low0415, low2637),
+        _mm256_unpacklo_epi32(high0415, high2637),
+        _mm256_unpackhi_epi32(high0415, high2637),
+    ]
+}
+
+/// What the tables have for a register of [`transpose`], given its low and high half bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up([low, high]: [__m256i; 2], tables: &Tables) -> __m256i {
+    let entry = |table: &[u64; 4], index| {
+        // SAFETY: 32 bytes are readable; the instruction needs no alignment.
+        _mm256_shuffle_epi8(unsafe { _mm256_loadu_si256(table.as_ptr().cast()) }, index)
+    };
+    let even = _mm256_add_epi8(entry(&tables[0], low), entry(&tables[1], high));
+    let odd = _mm256_add_epi8(entry(&tables[2], low), entry(&tables[3], high));
+    _mm256_blend_epi32::<0b1100_1100>(even, odd)
+}
+
+/// Sums of lanes 0..4, and of lanes 4..8, in 16 bits: each of four words.
+type Sums = [__m256i; 2];
+
+/// Adds bytes that stand as [`transpose`] leaves them.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_bytes(sums: Sums, bytes: __m256i) -> Sums {
+    let low = _mm256_and_si256(bytes, _mm256_set1_epi16(0x00ff));
+    [_mm256_add_epi16(sums[0], low), _mm256_add_epi16(sums[1], _mm256_srli_epi16::<8>(bytes))]
+}
+
+/// The lanes' sums, in order.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn totals(sums: Sums) -> __m256i {
+    let half =
+        |x: __m128i| _mm_add_epi32(_mm_cvtepu16_epi32(x), _mm_cvtepu16_epi32(_mm_unpackhi_epi64(x, x)));
+    let all = |x| _mm_add_epi32(half(_mm256_castsi256_si128(x)), half(_mm256_extracti128_si256::<1>(x)));
+    _mm256_set_m128i(all(sums[1]), all(sums[0]))
+}
+
+/// What looking up a plane of codes adds up to for each lane, in K kinds of tables; and the number of its bits, if they are
+/// wanted. `load` gets the number of a pair of words.
+///
+/// The codes are brought into an order in which the same byte of all lanes meets the same table. Popcounts, for which
+/// they could stand as they are, take twice as many instructions, as there is none for them.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up_all<const K: usize>(
+    load: impl Fn(usize) -> [__m256i; 4],
+    vector: &Arranged,
+    with_bits: bool,
+) -> ([__m256i; K], __m256i) {
+    /// Pairs of words before sums could exceed 16 bits: one adds up to 480.
+    const BLOCK: usize = 128;
+    let (nibble, zero) = (_mm256_set1_epi8(0x0f), _mm256_setzero_si256());
     #[rustfmt::skip]
     let popcount = _mm256_setr_epi8(
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
     );
-    let (nibble, zero) = (_mm256_set1_epi8(0x0f), _mm256_setzero_si256());
-    let (mut counts, mut bytes) = ([[zero; P]; 2], [[zero; P]; 2]);
-    let flush = |counts: &mut [[__m256i; P]; 2], bytes: &mut [[__m256i; P]; 2]| {
-        for h in 0..2 {
-            for j in 0..P {
-                counts[h][j] = _mm256_add_epi64(counts[h][j], _mm256_sad_epu8(bytes[h][j], zero));
-                bytes[h][j] = zero;
+    let (mut results, mut bits) = ([zero; K], zero);
+    let (mut sums, mut bit_sums) = ([[zero; 2]; K], [zero; 2]);
+    let tables = vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0;
+    for (i, tables) in tables.chunks_exact(4 * K).enumerate() {
+        if i > 0 && i % BLOCK == 0 {
+            for k in 0..K {
+                results[k] = _mm256_add_epi32(results[k], totals(sums[k]));
+                sums[k] = [zero; 2];
             }
+            bits = _mm256_add_epi32(bits, totals(bit_sums));
+            bit_sums = [zero; 2];
         }
-    };
-    let mut unflushed = 0;
-    for (row, words) in codes.chunks_exact(8 * lanes).zip(vector) {
-        let code = load_row(row);
-        let low = [_mm256_and_si256(code[0], nibble), _mm256_and_si256(code[1], nibble)];
-        let high = [
-            _mm256_and_si256(_mm256_srli_epi16::<4>(code[0]), nibble),
-            _mm256_and_si256(_mm256_srli_epi16::<4>(code[1]), nibble),
-        ];
-        for j in 0..P {
-            let query = _mm256_set1_epi64x(words[j] as i64);
-            let query_high = _mm256_srli_epi16::<4>(query);
-            for h in 0..2 {
-                let l = _mm256_shuffle_epi8(popcount, _mm256_and_si256(low[h], query));
-                let u = _mm256_shuffle_epi8(popcount, _mm256_and_si256(high[h], query_high));
-                bytes[h][j] = _mm256_add_epi8(bytes[h][j], _mm256_add_epi8(l, u));
-            }
+        let [a, b, c, d] = transpose(load(i));
+        let halves = [nibbles(a, nibble), nibbles(b, nibble), nibbles(c, nibble), nibbles(d, nibble)];
+        for k in 0..K {
+            let entries = |i: usize| look_up(halves[i], &tables[i * K + k]);
+            let first = _mm256_add_epi8(entries(0), entries(1));
+            let second = _mm256_add_epi8(entries(2), entries(3));
+            sums[k] = add_bytes(add_bytes(sums[k], first), second);
         }
-        unflushed += 1;
-        if unflushed == BLOCK {
-            unflushed = 0;
-            flush(&mut counts, &mut bytes);
+        if with_bits {
+            let count = |[low, high]: [__m256i; 2]| {
+                _mm256_add_epi8(_mm256_shuffle_epi8(popcount, low), _mm256_shuffle_epi8(popcount, high))
+            };
+            let first = _mm256_add_epi8(count(halves[0]), count(halves[1]));
+            let second = _mm256_add_epi8(count(halves[2]), count(halves[3]));
+            bit_sums = add_bytes(bit_sums, _mm256_add_epi8(first, second));
         }
     }
-    flush(&mut counts, &mut bytes);
-    counts
+    for k in 0..K {
+        results[k] = _mm256_add_epi32(results[k], totals(sums[k]));
+    }
+    (results, _mm256_add_epi32(bits, totals(bit_sums)))
 }
 
-/// `n_0 + 2 n_1 + 4 n_2`
+/// The same for the plane of a group that begins at `at`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn low_planes(n: [__m256i; 4]) -> __m256i {
-    let weighted = _mm256_add_epi64(_mm256_slli_epi64::<1>(n[1]), _mm256_slli_epi64::<2>(n[2]));
-    _mm256_add_epi64(n[0], weighted)
+fn products<const K: usize>(
+    group: &Group<'_>,
+    at: usize,
+    vector: &Arranged,
+    with_bits: bool,
+) -> ([__m256i; K], __m256i) {
+    const NO_ROW: &[u8; 64] = &[0; 64];
+    let (row, words) = (8 * group.lanes, vector.words());
+    let codes = &group.rest[at..];
+    if group.lanes == GROUP {
+        let rows = codes[..words * row].as_chunks::<64>().0;
+        look_up_all(|i| load_rows(&rows[2 * i], rows.get(2 * i + 1).unwrap_or(NO_ROW)), vector, with_bits)
+    } else {
+        let load = |i| {
+            let [mut first, mut second] = [[0; 64]; 2];
+            let first = chunk_at(codes, 2 * i * row, &mut first);
+            match 2 * i + 1 < words {
+                true => load_rows(first, chunk_at(codes, (2 * i + 1) * row, &mut second)),
+                false => load_rows(first, NO_ROW),
+            }
+        };
+        look_up_all(load, vector, with_bits)
+    }
 }
 
-/// Lanes 0..4 and 4..8 in one register, for sums small enough for 32 bits, times `2^shift`.
+/// `x << n` in each lane.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn join([first, second]: [__m256i; 2], shift: usize) -> __m256i {
-    let (first, second) = (_mm256_castsi256_ps(first), _mm256_castsi256_ps(second));
-    let mixed = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
-    let lanes = _mm256_permute4x64_epi64::<0b11_01_10_00>(mixed);
-    _mm256_sll_epi32(lanes, _mm_cvtsi32_si128(shift as i32))
+fn shift_left(x: __m256i, n: usize) -> __m256i {
+    _mm256_sll_epi32(x, _mm_cvtsi32_si128(n as i32))
 }
 
 #[target_feature(enable = "avx2")]
 fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound: f32, below: Below<'_>) {
-    let signed = |n: [__m256i; 4]| _mm256_sub_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
+    /// Groups that are looked up before the first estimate is handed on: a branch that was foretold wrongly then costs less.
+    const AHEAD: usize = 8;
     let (start, factor) = own.start();
     let (start, factor, own) =
         (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
     let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
-    for group in groups.iter() {
-        let mut scores = _mm256_setzero_si256();
-        for (p, codes) in group.planes(query.planes.len()) {
-            let n = plane_counts(codes, group.lanes, query.planes.iter());
-            scores = _mm256_add_epi32(scores, join(n.map(signed), p));
+    let offset = _mm256_set1_epi32(query.vector.offset());
+    let mut ahead = groups.iter();
+    let mut all = [_mm256_setzero_si256(); AHEAD];
+    for (i, group) in groups.iter().enumerate() {
+        if i % AHEAD == 0 {
+            for (scores, group) in all.iter_mut().zip(&mut ahead) {
+                *scores = _mm256_setzero_si256();
+                for (p, at) in group.plane_starts(query.vector.words()) {
+                    let ([sums], _) = products(&group, at, query.vector, false);
+                    *scores = _mm256_add_epi32(*scores, shift_left(_mm256_add_epi32(sums, offset), p));
+                }
+            }
         }
-        let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores), centre));
-        let rescaled = _mm256_mul_ps(load_factors(group.rescale), products);
-        let added = _mm256_mul_ps(factor, load_factors(group.add));
+        let (add, rescale) = load_factors(&group);
+        let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(all[i % AHEAD]), centre));
+        let rescaled = _mm256_mul_ps(rescale, products);
+        let added = _mm256_mul_ps(factor, add);
         let estimates = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
         let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(estimates, estimates);
         let estimates = _mm256_blendv_ps(estimates, own, nan);
@@ -540,8 +729,13 @@ fn estimate_u8(
     let [start, factor, own, least] = [start, factor, own.distance(), least].map(|x| _mm256_set1_pd(x));
     let [lo, step, centre] = [vector.lo, vector.step, vector.centre].map(|x| _mm256_set1_pd(x));
     for (group, out) in groups.iter().zip(out) {
-        let (scores, code_sums) = products(&group, vector.planes);
-        let (add, rescale) = (load_factors(group.add), load_factors(group.rescale));
+        let (mut scores, mut code_sums) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+        for (p, at) in group.plane_starts(vector.vector.words()) {
+            let ([low, high], bits) = products(&group, at, vector.vector, true);
+            scores = _mm256_add_epi32(scores, shift_left(_mm256_add_epi32(low, shift_left(high, 4)), p));
+            code_sums = _mm256_add_epi32(code_sums, shift_left(bits, p));
+        }
+        let (add, rescale) = load_factors(&group);
         let half = |scores, code_sums, add, rescale| {
             let product = _mm256_add_pd(
                 _mm256_mul_pd(lo, _mm256_cvtepi32_pd(code_sums)),
@@ -567,26 +761,6 @@ fn estimate_u8(
         );
         store(out, _mm256_set_m128(high, low));
     }
-}
-
-/// For each lane, the product of its code with the vector's, and the sum of its code.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn products(group: &Group<'_>, vector: &[[u64; 8]]) -> (__m256i, __m256i) {
-    let unsigned = |n: [__m256i; 4]| _mm256_add_epi64(low_planes(n), _mm256_slli_epi64::<3>(n[3]));
-    let zero = _mm256_setzero_si256();
-    let (mut scores, mut code_sums) = (zero, zero);
-    for (p, codes) in group.planes(vector.len()) {
-        // Four planes at a time: more counters would not fit the registers.
-        for half in 0..2 {
-            let planes = vector.iter().map(|words| &words.as_chunks::<4>().0[half]);
-            let n = plane_counts(codes, group.lanes, planes);
-            scores = _mm256_add_epi32(scores, join(n.map(unsigned), p + 4 * half));
-        }
-        let [[first], [second]] = plane_counts(codes, group.lanes, std::iter::repeat(&[u64::MAX]));
-        code_sums = _mm256_add_epi32(code_sums, join([first, second], p));
-    }
-    (scores, code_sums)
 }
 
 #[target_feature(enable = "avx2")]

@@ -4,7 +4,9 @@
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
 use super::groups::hand_on;
-use super::{Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded, scalar};
+use super::{
+    Arranged, Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, bytes_of, padded, scalar,
+};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -30,6 +32,8 @@ pub(super) const KERNELS: Kernels = Kernels {
     sum_u8,
     estimate_q4,
     estimate_u8,
+    arrange_i4,
+    arrange_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -463,8 +467,8 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound:
     let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
     for group in groups.iter() {
         let mut scores = _mm512_setzero_si512();
-        for (p, codes) in group.planes(query.planes.len()) {
-            let n = plane_counts(codes, group.lanes, query.planes);
+        for (p, codes) in group.planes(query.vector.words()) {
+            let n = plane_counts(codes, group.lanes, query.vector.planes::<4>());
             let positive = _mm512_add_epi64(n[0], _mm512_add_epi64(shift_left(n[1], 1), shift_left(n[2], 2)));
             let sum = _mm512_sub_epi64(positive, shift_left(n[3], 3));
             scores = _mm512_add_epi64(scores, shift_left(sum, p));
@@ -500,8 +504,8 @@ fn estimate_u8(
     let [lo, step, centre] = [vector.lo, vector.step, vector.centre].map(|x| _mm512_set1_pd(x));
     for (group, out) in groups.iter().zip(out) {
         let (mut scores, mut code_sums) = (zero, zero);
-        for (p, codes) in group.planes(vector.planes.len()) {
-            let n = plane_counts(codes, group.lanes, vector.planes);
+        for (p, codes) in group.planes(vector.vector.words()) {
+            let n = plane_counts(codes, group.lanes, vector.vector.planes::<8>());
             // Horner's rule over the planes, from the heaviest down.
             let sum =
                 n.into_iter().rev().fold(zero, |sum, n| _mm512_add_epi64(_mm512_add_epi64(sum, sum), n));
@@ -525,6 +529,16 @@ fn estimate_u8(
         // SAFETY: `out` has the 32 bytes that are written; the instruction needs no alignment.
         unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm512_cvtpd_ps(estimates)) };
     }
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn arrange_i4(values: &[i8], arranged: &mut Arranged) {
+    arranged.set_planes(bytes_of(values), 4, |codes, bits, planes| pack_planes(codes, bits, planes));
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn arrange_u8(codes: &[u8], arranged: &mut Arranged) {
+    arranged.set_planes(codes, 8, |codes, bits, planes| pack_planes(codes, bits, planes));
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]

@@ -12,9 +12,10 @@
 //! Behind the codes stand the neighbours' factors, `f_add` (f32) of all lanes, then `f_rescale` of all lanes. A node's
 //! groups follow each other; the last may have fewer lanes, and its rows are as much shorter.
 //!
-//! A vector that is compared with codes stands in bit planes as well, the planes' words side by side: `[w][j]` is word w
-//! of plane j. Its product with a code is a weighted sum of popcounts: `sum over p, j of 2^p weight_j popcount(code_p &
-//! vector_j)`. (RaBitQ, section 3.3.)
+//! A vector that is compared with codes is [`Arranged`] as the instructions want it. In bit planes, the planes' words side by
+//! side: `[w][j]` is word w of plane j. Its product with a code is then a weighted sum of popcounts: `sum over p, j of 2^p
+//! weight_j popcount(code_p & vector_j)`. (RaBitQ, section 3.3.) Or as tables of what four dimensions can add up to, looked
+//! up by four bits of a code. (Andre, Kermarrec and Le Scouarnec, Cache Locality is Not Enough, VLDB 2015.)
 
 /// Lanes of a full group.
 pub const GROUP: usize = 8;
@@ -46,6 +47,9 @@ pub struct Group<'a> {
     pub codes: &'a [u8],
     pub add: &'a [u8],
     pub rescale: &'a [u8],
+    /// From the codes to the end of the groups' bytes: what may be read behind a part that is shorter than a register.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+    pub(super) rest: &'a [u8],
 }
 
 impl<'a> Groups<'a> {
@@ -55,10 +59,10 @@ impl<'a> Groups<'a> {
         let Self { bytes, lane_bytes, gap, slots, links } = self;
         (0..links.min(slots)).step_by(GROUP).map(move |first| {
             let lanes = (slots - first).min(GROUP);
-            let bytes = &bytes[first * (lane_bytes + 8 + gap)..][..lanes * (lane_bytes + 8)];
-            let (codes, factors) = bytes.split_at(lanes * lane_bytes);
+            let rest = &bytes[first * (lane_bytes + 8 + gap)..];
+            let (codes, factors) = rest[..lanes * (lane_bytes + 8)].split_at(lanes * lane_bytes);
             let (add, rescale) = factors.split_at(lanes * 4);
-            Group { first, lanes, links: (links - first).min(lanes), codes, add, rescale }
+            Group { first, lanes, links: (links - first).min(lanes), codes, add, rescale, rest }
         })
     }
 }
@@ -69,6 +73,18 @@ impl<'a> Group<'a> {
     pub fn factors(&self, lane: usize) -> (f32, f32) {
         let at = |bytes: &[u8]| f32::from_le_bytes(bytes.as_chunks::<4>().0[lane]);
         (at(self.add), at(self.rescale))
+    }
+
+    /// Where the planes of codes of `words` words begin in `rest`, with their numbers.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+    #[inline(always)]
+    pub(super) fn plane_starts(&self, words: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (mut rest, mut at, size) = (self.codes.len(), 0, words * self.lanes * 8);
+        (0..).map_while(move |p| {
+            rest = rest.checked_sub(size)?;
+            at += size;
+            Some((p, at - size))
+        })
     }
 
     /// The planes of codes of `words` words, each as rows of one word per lane, with the plane's number.
@@ -85,11 +101,67 @@ impl<'a> Group<'a> {
     }
 }
 
+/// A vector of small integers, arranged to be compared with codes. A set of kernels reads what that set arranged.
+#[derive(Clone, Debug, Default)]
+pub struct Arranged {
+    /// Of 64 dimensions each.
+    words: usize,
+    /// What is added to the sum of what was looked up, to get `sum i c`.
+    offset: i32,
+    numbers: Vec<u64>,
+    /// Where in `numbers` it begins: at a line of the cache.
+    start: usize,
+}
+
+impl Arranged {
+    /// Its words: that many rows has a plane of the codes.
+    pub fn words(&self) -> usize {
+        self.words
+    }
+
+    /// As planes: of weight 1, 2, 4 and -8 of a query, or 1, 2, ... 128 of a stored vector.
+    #[inline]
+    pub(super) fn planes<const P: usize>(&self) -> &[[u64; P]] {
+        self.numbers().as_chunks().0
+    }
+
+    #[inline]
+    pub(super) fn offset(&self) -> i32 {
+        self.offset
+    }
+
+    #[inline]
+    pub(super) fn numbers(&self) -> &[u64] {
+        &self.numbers[self.start..]
+    }
+
+    /// Takes another vector of so many dimensions, which `size` numbers are to represent.
+    pub(super) fn reset(&mut self, dimensions: usize, size: usize, offset: i32) -> &mut [u64] {
+        /// Numbers of a line.
+        const LINE: usize = 8;
+        self.words = dimensions.div_ceil(64);
+        self.offset = offset;
+        self.numbers.resize(size + LINE - 1, 0);
+        self.start = self.numbers.as_ptr().align_offset(8 * LINE).min(LINE - 1);
+        self.numbers.truncate(self.start + size);
+        &mut self.numbers[self.start..]
+    }
+
+    /// Arranges the low `bits` bits of codes in as many planes; `pack` is [`pack_planes`](super::pack_planes).
+    pub(super) fn set_planes(&mut self, codes: &[u8], bits: usize, pack: impl Fn(&[u8], usize, &mut [u64])) {
+        let planes = self.reset(codes.len(), bits * codes.len().div_ceil(64), 0);
+        codes
+            .chunks(64)
+            .zip(planes.chunks_exact_mut(bits))
+            .for_each(|(codes, words)| pack(codes, bits, words));
+    }
+}
+
 /// A query reduced to signed 4-bit integers `i`: it is about `step i`.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryQ4<'a> {
-    /// Planes of weight 1, 2, 4 and -8, as [`pack_planes_i4`](super::pack_planes_i4) makes them.
-    pub planes: &'a [[u64; 4]],
+    /// As [`arrange_i4`](super::arrange_i4) makes it.
+    pub vector: &'a Arranged,
     pub step: f32,
     /// What is subtracted from `sum i c` to centre the code.
     pub centre: f32,
@@ -98,8 +170,8 @@ pub struct QueryQ4<'a> {
 /// A stored vector of 8-bit codes `c`: it is `lo + step c`.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredU8<'a> {
-    /// Planes of weight 1, 2, ... 128, as [`pack_planes_u8`](super::pack_planes_u8) makes them.
-    pub planes: &'a [[u64; 8]],
+    /// As [`arrange_u8`](super::arrange_u8) makes it.
+    pub vector: &'a Arranged,
     pub lo: f64,
     pub step: f64,
     /// What is subtracted from its product with a code to centre the code.

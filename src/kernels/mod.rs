@@ -35,7 +35,7 @@ pub mod sparse;
 mod tests;
 
 pub use element::Element;
-pub use groups::{Below, GROUP, Group, Groups, Own, QueryQ4, StoredU8};
+pub use groups::{Arranged, Below, GROUP, Group, Groups, Own, QueryQ4, StoredU8};
 use half::f16;
 use std::sync::OnceLock;
 
@@ -137,14 +137,20 @@ kernels! {
     /// start is. An estimate that is NaN is replaced by the node's own distance. Panics if the groups are shorter than they
     /// say.
     fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, bound: f32, below: Below<'_>)
-    where groups.links <= groups.slots && !query.planes.is_empty();
+    where groups.links <= groups.slots && query.vector.words() > 0;
 
     /// `max(start + f_rescale <x, y>, least)` for each slot of a node's [groups](groups), where y is the vector, c a
     /// code, and `<x, y> = lo sum c_k + step sum y_k c_k - centre`; [`Own`] says what the start is. An estimate that is
     /// NaN is replaced by the node's own distance. Lanes without a neighbour get anything. Panics if the groups are shorter
     /// than they say.
     fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: Own<f64>, least: f64, out: &mut [[f32; 8]])
-    where groups.links <= groups.slots && !vector.planes.is_empty() && out.len() >= groups.links.div_ceil(GROUP);
+    where groups.links <= groups.slots && vector.vector.words() > 0 && out.len() >= groups.links.div_ceil(GROUP);
+
+    /// Arranges integers in -8..=7 for [`estimate_q4`].
+    fn arrange_i4(values: &[i8], arranged: &mut Arranged) where values.iter().all(|v| (-8..=7).contains(v));
+
+    /// Arranges 8-bit codes for [`estimate_u8`].
+    fn arrange_u8(codes: &[u8], arranged: &mut Arranged) where true;
 
     /// Cuts codes into bit planes: bit `i % 64` of word `j * words + i / 64` becomes bit j of `codes[i]`, where
     /// `words = ceil(codes.len() / 64)`. Bits past the last code become zero. Panics if `planes` is shorter than
@@ -197,26 +203,11 @@ pub struct ResidualSums {
     pub origin_total: f32,
 }
 
-/// The 4 planes (weights 1, 2, 4, -8) of values in -8..=7, for [`estimate_q4`].
+/// The bytes of signed numbers. Their low four bits are a number's 4-bit two's complement, if it has one.
 #[inline]
-pub fn pack_planes_i4(values: &[i8], planes: &mut [[u64; 4]]) {
-    debug_assert!(values.iter().all(|v| (-8..=7).contains(v)));
-    debug_assert_eq!(planes.len(), values.len().div_ceil(64));
-    // SAFETY: i8 and u8 have the same size, alignment and valid bit patterns. The low four bits of an i8 are the
-    // value's 4-bit two's complement.
-    let codes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), values.len()) };
-    for (codes, words) in codes.chunks(64).zip(planes) {
-        pack_planes(codes, 4, words);
-    }
-}
-
-/// The 8 planes (weights 1, 2, ... 128) of 8-bit codes, for [`estimate_u8`].
-#[inline]
-pub fn pack_planes_u8(codes: &[u8], planes: &mut [[u64; 8]]) {
-    debug_assert_eq!(planes.len(), codes.len().div_ceil(64));
-    for (codes, words) in codes.chunks(64).zip(planes) {
-        pack_planes(codes, 8, words);
-    }
+fn bytes_of(values: &[i8]) -> &[u8] {
+    // SAFETY: i8 and u8 have the same size, alignment and valid bit patterns.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), values.len()) }
 }
 
 /// Asks the CPU to bring `length` bytes into its second cache, where that can be asked for; nothing depends on it, and

@@ -4,7 +4,9 @@
 //! which LLVM maps to vector registers; it may not reorder float additions by itself.
 
 use super::element::widen;
-use super::{Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, padded};
+use super::{
+    Arranged, Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, bytes_of, padded,
+};
 use half::f16;
 use std::f32::consts::FRAC_1_SQRT_2;
 
@@ -30,6 +32,8 @@ pub(super) const KERNELS: Kernels = Kernels {
     sum_u8,
     estimate_q4,
     estimate_u8,
+    arrange_i4,
+    arrange_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -195,8 +199,9 @@ pub(super) fn estimate_q4(
     let (start, factor) = own.start();
     for group in groups.iter() {
         let mut scores = [0; GROUP];
-        for (p, codes) in group.planes(query.planes.len()) {
-            let n = plane_counts(codes, group.lanes, query.planes).map(|counts| counts.map(|n| n as i32));
+        for (p, codes) in group.planes(query.vector.words()) {
+            let n = plane_counts(codes, group.lanes, query.vector.planes::<4>())
+                .map(|counts| counts.map(|n| n as i32));
             for (l, score) in scores.iter_mut().enumerate() {
                 *score += (n[0][l] + 2 * n[1][l] + 4 * n[2][l] - 8 * n[3][l]) << p;
             }
@@ -222,7 +227,7 @@ pub(super) fn estimate_u8(
 ) {
     let (start, factor) = own.start();
     for (group, out) in groups.iter().zip(out) {
-        let (scores, code_sums) = products(&group, vector.planes);
+        let (scores, code_sums) = products(&group, vector.vector.planes());
         for (lane, out) in out.iter_mut().enumerate().take(group.links) {
             let (add, rescale) = group.factors(lane);
             let product = vector.lo * f64::from(code_sums[lane]) + vector.step * f64::from(scores[lane])
@@ -263,6 +268,14 @@ fn plane_word(bytes: &[u8; 64], j: usize) -> u64 {
         word |= (lowest.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * k);
     }
     word
+}
+
+pub(super) fn arrange_i4(values: &[i8], arranged: &mut Arranged) {
+    arranged.set_planes(bytes_of(values), 4, pack_planes);
+}
+
+pub(super) fn arrange_u8(codes: &[u8], arranged: &mut Arranged) {
+    arranged.set_planes(codes, 8, pack_planes);
 }
 
 pub(super) fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {

@@ -1,10 +1,7 @@
 //! Every available set against `scalar.rs`, and `scalar.rs` against plain definitions in wide arithmetic: at every
 //! length up to 300 and some large ones, at every alignment for bytes, and on hostile values.
 
-use super::{
-    GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, StoredU8, active, available, pack_planes_i4,
-    pack_planes_u8, scalar,
-};
+use super::{Arranged, GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, StoredU8, active, available, scalar};
 use half::f16;
 
 /// Every length at which some main loop, remainder or tail begins or ends, and more.
@@ -386,6 +383,18 @@ impl Node {
     }
 }
 
+fn arrange_i4(set: &Kernels, values: &[i8]) -> Arranged {
+    let mut arranged = Arranged::default();
+    set.arrange_i4(values, &mut arranged);
+    arranged
+}
+
+fn arrange_u8(set: &Kernels, codes: &[u8]) -> Arranged {
+    let mut arranged = Arranged::default();
+    set.arrange_u8(codes, &mut arranged);
+    arranged
+}
+
 fn collect_q4(
     set: &Kernels,
     groups: Groups<'_>,
@@ -404,8 +413,8 @@ fn collect_q4(
 #[test]
 fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
     let mut random = Random(5);
-    // 2000 dimensions make 32 words, past the block in which AVX2 counts in bytes; 16,000 make 250.
-    for d in (1usize..=130).chain([384, 768, 1536, 1983, 1984, 1985, 2000, 4000, 16_000]) {
+    // 16,384 dimensions make 256 words, the block in which AVX2 counts in 16 bits.
+    for d in (1usize..=130).chain([384, 768, 784, 1536, 4000, 16_000, 16_385, 32_765, MAX_CODES]) {
         for bits in [1, 2, 4] {
             let (slots, extreme) = (1 + (d + bits) % 19, d % 5 == 0);
             let node = Node::new(&mut random, d, bits, slots, extreme);
@@ -413,17 +422,11 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
             let signed: Vec<i8> =
                 random.bytes(d).iter().map(|q| if extreme { -8 } else { (q % 16) as i8 - 8 }).collect();
             let unsigned: Vec<u8> = random.bytes(d).iter().map(|&q| if extreme { 255 } else { q }).collect();
-            let mut planes_q4 = vec![[!0; 4]; node.words];
-            let mut planes_u8 = vec![[!0; 8]; node.words];
-            pack_planes_i4(&signed, &mut planes_q4);
-            pack_planes_u8(&unsigned, &mut planes_u8);
 
             // The page may put the node anywhere, and ends with it.
             let at = d % 64;
             let page = [vec![0xa5; at], node.bytes()].concat();
             let groups = node.groups(&page[at..], links);
-            let query = QueryQ4 { planes: &planes_q4, step: 0.5, centre: 3.0 };
-            let vector = StoredU8 { planes: &planes_u8, lo: -2.0, step: 0.25, centre: 7.0 };
 
             let is_scaled = d % 2 == 0;
             let own_f32 = if is_scaled { Own::Times(100.0f32) } else { Own::Plus(100.0) };
@@ -452,6 +455,9 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
             let median = want_q4[links / 2].1;
             for set in available() {
                 let context = format!("{}, d = {d}, {bits} bits, {links} of {slots}", set.name());
+                let (arranged_i4, arranged_u8) = (arrange_i4(set, &signed), arrange_u8(set, &unsigned));
+                let query = QueryQ4 { vector: &arranged_i4, step: 0.5, centre: 3.0 };
+                let vector = StoredU8 { vector: &arranged_u8, lo: -2.0, step: 0.25, centre: 7.0 };
                 let all = collect_q4(set, groups, query, own_f32, f32::INFINITY);
                 assert_eq!(all, want_q4, "{context}");
                 let some = collect_q4(set, groups, query, own_f32, median);
@@ -469,8 +475,9 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
 fn a_bound_that_is_lowered_holds_for_the_rest_of_the_group() {
     let node = Node::new(&mut Random(11), 64, 1, 8, false);
     let bytes = node.bytes();
-    let query = QueryQ4 { planes: &[[0; 4]], step: 0.0, centre: 0.0 };
     for set in available() {
+        let vector = arrange_i4(set, &[0; 64]);
+        let query = QueryQ4 { vector: &vector, step: 0.0, centre: 0.0 };
         let mut calls = 0;
         set.estimate_q4(node.groups(&bytes, 8), query, Own::Plus(0.0), f32::INFINITY, &mut |_, _| {
             calls += 1;
@@ -488,10 +495,11 @@ fn estimates_that_are_not_numbers_are_the_nodes_own_distance() {
     let bytes = node.bytes();
     let groups = node.groups(&bytes, 3);
     for set in available() {
-        let query = QueryQ4 { planes: &[[1; 4]], step: 1.0, centre: -9.0 };
+        let (signed, unsigned) = (arrange_i4(set, &[1; 64]), arrange_u8(set, &[1; 64]));
+        let query = QueryQ4 { vector: &signed, step: 1.0, centre: -9.0 };
         let found = collect_q4(set, groups, query, Own::Plus(4.0), 4.0);
         assert_eq!(found, [(0, 4.0), (1, 4.0), (2, 4.0)], "{}", set.name());
-        let vector = StoredU8 { planes: &[[1; 8]], lo: 1.0, step: 1.0, centre: 0.0 };
+        let vector = StoredU8 { vector: &unsigned, lo: 1.0, step: 1.0, centre: 0.0 };
         let mut estimates = [[0.0; GROUP]];
         set.estimate_u8(groups, vector, Own::Plus(4.0), 0.0, &mut estimates);
         assert_eq!(estimates[0][..3], [4.0; 3], "{}", set.name());
@@ -656,8 +664,9 @@ fn groups_that_are_too_short_panic_instead_of_reading_on() {
         for (bytes, links) in [(8 * 16 - 1, 8), (8 * 22 + 15, 9), (0, 1)] {
             let bytes = vec![0; bytes];
             let groups = Groups { bytes: &bytes, lane_bytes: 8, gap: 6, slots: 9, links };
-            let query = QueryQ4 { planes: &[[0; 4]], step: 0.0, centre: 0.0 };
-            let vector = StoredU8 { planes: &[[0; 8]], lo: 0.0, step: 0.0, centre: 0.0 };
+            let (signed, unsigned) = (arrange_i4(set, &[0; 64]), arrange_u8(set, &[0; 64]));
+            let query = QueryQ4 { vector: &signed, step: 0.0, centre: 0.0 };
+            let vector = StoredU8 { vector: &unsigned, lo: 0.0, step: 0.0, centre: 0.0 };
             let score = || collect_q4(set, groups, query, Own::Plus(0.0), 0.0);
             assert!(std::panic::catch_unwind(score).is_err(), "{}, {links}", set.name());
             let score = || set.estimate_u8(groups, vector, Own::Plus(0.0), 0.0, &mut [[0.0; GROUP]; 2]);

@@ -7,7 +7,7 @@
 use super::layout::{Bits, GROUP, GroupLayout, Groups};
 use super::sq8::Sq8;
 use super::sum;
-use crate::kernels::{self, Below, Own, QueryQ4, StoredU8};
+use crate::kernels::{self, Arranged, Below, Own, QueryQ4, StoredU8};
 use crate::metric::Geometry;
 
 /// A query's estimates.
@@ -17,8 +17,8 @@ pub struct Estimator {
 }
 
 enum Form {
-    /// Planes of integers `i`, q being about `step i`; `centre` is `h sum i`.
-    Planes { planes: Vec<[u64; 4]>, step: f32, centre: f32 },
+    /// Integers `i`, q being about `step i`; `centre` is `h sum i`.
+    Integers { vector: Arranged, step: f32, centre: f32 },
     /// The query as it is, for 8-bit codes; `centre` is `h sum q`.
     Floats { vector: Vec<f32>, centre: f32 },
 }
@@ -32,10 +32,10 @@ impl Estimator {
             Form::Floats { vector: vector.to_vec(), centre: (f64::from(h) * sum(vector)) as f32 }
         } else {
             let (values, step) = quantise_query(vector);
-            let mut planes = vec![[0; 4]; layout.words()];
-            kernels::pack_planes_i4(&values, &mut planes);
+            let mut arranged = Arranged::default();
+            kernels::arrange_i4(&values, &mut arranged);
             let sum: i32 = values.iter().map(|&v| i32::from(v)).sum();
-            Form::Planes { planes, step, centre: h * sum as f32 }
+            Form::Integers { vector: arranged, step, centre: h * sum as f32 }
         };
         Self { geometry, form }
     }
@@ -49,8 +49,8 @@ impl Estimator {
     pub fn estimate(&self, groups: Groups<'_>, own: f32, bound: f32, below: Below<'_>) {
         let own = self.geometry.own(own);
         match &self.form {
-            &Form::Planes { ref planes, step, centre } => {
-                kernels::estimate_q4(groups, QueryQ4 { planes, step, centre }, own, bound, below);
+            &Form::Integers { ref vector, step, centre } => {
+                kernels::estimate_q4(groups, QueryQ4 { vector, step, centre }, own, bound, below);
             }
             Form::Floats { vector, centre } => {
                 let (start, factor) = own.start();
@@ -105,18 +105,17 @@ pub struct InsertEstimator {
     /// h times the sum of the coordinates.
     centre: f64,
     norm_squared: f64,
-    /// Empty at 8 bits, where codes are compared byte by byte.
-    planes: Vec<[u64; 8]>,
+    /// Nothing at 8 bits, where codes are compared byte by byte.
+    arranged: Arranged,
     /// Empty at fewer than 8 bits.
     codes: Vec<u8>,
     estimates: Vec<[f32; GROUP]>,
 }
 
 impl InsertEstimator {
-    /// For groups whose factors were made for `geometry`. Stands for the zero vector at first.
+    /// For groups whose factors were made for `geometry`, and for no vector yet.
     pub fn new(layout: GroupLayout, geometry: Geometry) -> Self {
-        let (words, bytes) =
-            if layout.bits() == Bits::Eight { (0, layout.dimensions()) } else { (layout.words(), 0) };
+        let bytes = if layout.bits() == Bits::Eight { layout.dimensions() } else { 0 };
         Self {
             layout,
             geometry,
@@ -124,7 +123,7 @@ impl InsertEstimator {
             step: 0.0,
             centre: 0.0,
             norm_squared: 0.0,
-            planes: vec![[0; 8]; words],
+            arranged: Arranged::default(),
             codes: vec![0; bytes],
             estimates: Vec::new(),
         }
@@ -139,7 +138,7 @@ impl InsertEstimator {
         if self.layout.bits() == Bits::Eight {
             self.codes.copy_from_slice(vector.codes);
         } else {
-            kernels::pack_planes_u8(vector.codes, &mut self.planes);
+            kernels::arrange_u8(vector.codes, &mut self.arranged);
         }
     }
 
@@ -155,8 +154,8 @@ impl InsertEstimator {
         if self.layout.bits() == Bits::Eight {
             self.score_bytes(groups, own, least);
         } else {
-            let Self { ref planes, lo, step, centre, .. } = *self;
-            let vector = StoredU8 { planes, lo, step, centre };
+            let Self { ref arranged, lo, step, centre, .. } = *self;
+            let vector = StoredU8 { vector: arranged, lo, step, centre };
             kernels::estimate_u8(groups, vector, own, least, &mut self.estimates);
         }
         &mut self.estimates.as_flattened_mut()[..groups.links]
