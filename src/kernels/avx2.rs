@@ -3,7 +3,7 @@
 //! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
-use super::groups::hand_on;
+use super::groups::Ahead;
 use super::{
     Arranged, Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, bytes_of, padded,
     scalar,
@@ -529,11 +529,14 @@ fn nibbles(bytes: __m256i, nibble: __m256i) -> [__m256i; 2] {
     [_mm256_and_si256(bytes, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble)]
 }
 
-/// The rows of two words: of each, two lanes to a register.
+/// The rows of two words, or of the last `words`: of each, two lanes to a register.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_rows(first: &[u8; 64], second: &[u8; 64]) -> [__m256i; 4] {
-    let [first, second] = [first, second].map(|row| row.as_chunks::<16>().0);
+fn load_rows(codes: &[u8], row: usize, words: usize) -> [__m256i; 4] {
+    let [mut spare, mut other_spare] = [[0; 64]; 2];
+    let first = chunk_at(codes, 0, &mut spare);
+    let second = if words > 1 { chunk_at(codes, row, &mut other_spare) } else { &[0; 64] };
+    let (first, second) = (first.as_chunks::<16>().0, second.as_chunks::<16>().0);
     let lanes = |i: usize| load_halves(&first[i], &second[i]);
     [lanes(0), lanes(1), lanes(2), lanes(3)]
 }
@@ -589,15 +592,16 @@ fn totals(sums: Sums) -> __m256i {
     _mm256_set_m128i(all(sums[1]), all(sums[0]))
 }
 
-/// What looking up a plane of codes adds up to for each lane, in K kinds of tables; and the number of its bits, if they are
-/// wanted. `load` gets the number of a pair of words.
+/// What looking up a plane of a group's codes, which begins at `at`, adds up to for each lane, in K kinds of tables; and the
+/// number of its bits, if they are wanted.
 ///
 /// The codes are brought into an order in which the same byte of all lanes meets the same table. Popcounts, for which
 /// they could stand as they are, take twice as many instructions, as there is none for them.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn look_up_all<const K: usize>(
-    load: impl Fn(usize) -> [__m256i; 4],
+fn products<const K: usize>(
+    group: &Group<'_>,
+    at: usize,
     vector: &Arranged,
     with_bits: bool,
 ) -> ([__m256i; K], __m256i) {
@@ -609,6 +613,9 @@ fn look_up_all<const K: usize>(
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
     );
+    let row = 8 * group.lanes;
+    let mut codes = &group.rest[at..];
+    let mut words = vector.words();
     let (mut results, mut bits) = ([zero; K], zero);
     let (mut sums, mut bit_sums) = ([[zero; 2]; K], [zero; 2]);
     let tables = vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0;
@@ -621,7 +628,9 @@ fn look_up_all<const K: usize>(
             bits = _mm256_add_epi32(bits, totals(bit_sums));
             bit_sums = [zero; 2];
         }
-        let [a, b, c, d] = transpose(load(i));
+        let [a, b, c, d] = transpose(load_rows(codes, row, words));
+        codes = codes.get(2 * row..).unwrap_or_default();
+        words = words.saturating_sub(2);
         let halves = [nibbles(a, nibble), nibbles(b, nibble), nibbles(c, nibble), nibbles(d, nibble)];
         for k in 0..K {
             let entries = |i: usize| look_up(halves[i], &tables[i * K + k]);
@@ -644,34 +653,6 @@ fn look_up_all<const K: usize>(
     (results, _mm256_add_epi32(bits, totals(bit_sums)))
 }
 
-/// The same for the plane of a group that begins at `at`.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn products<const K: usize>(
-    group: &Group<'_>,
-    at: usize,
-    vector: &Arranged,
-    with_bits: bool,
-) -> ([__m256i; K], __m256i) {
-    const NO_ROW: &[u8; 64] = &[0; 64];
-    let (row, words) = (8 * group.lanes, vector.words());
-    let codes = &group.rest[at..];
-    if group.lanes == GROUP {
-        let rows = codes[..words * row].as_chunks::<64>().0;
-        look_up_all(|i| load_rows(&rows[2 * i], rows.get(2 * i + 1).unwrap_or(NO_ROW)), vector, with_bits)
-    } else {
-        let load = |i| {
-            let [mut first, mut second] = [[0; 64]; 2];
-            let first = chunk_at(codes, 2 * i * row, &mut first);
-            match 2 * i + 1 < words {
-                true => load_rows(first, chunk_at(codes, (2 * i + 1) * row, &mut second)),
-                false => load_rows(first, NO_ROW),
-            }
-        };
-        look_up_all(load, vector, with_bits)
-    }
-}
-
 /// `x << n` in each lane.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -681,40 +662,32 @@ fn shift_left(x: __m256i, n: usize) -> __m256i {
 
 #[target_feature(enable = "avx2")]
 fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound: f32, below: Below<'_>) {
-    /// Groups that are looked up before the first estimate is handed on: a branch that was foretold wrongly then costs less.
-    const AHEAD: usize = 8;
     let (start, factor) = own.start();
     let (start, factor, own) =
         (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
     let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
     let offset = _mm256_set1_epi32(query.vector.offset());
-    let mut ahead = groups.iter();
-    let mut all = [_mm256_setzero_si256(); AHEAD];
-    for (i, group) in groups.iter().enumerate() {
-        if i % AHEAD == 0 {
-            for (scores, group) in all.iter_mut().zip(&mut ahead) {
-                *scores = _mm256_setzero_si256();
-                for (p, at) in group.plane_starts(query.vector.words()) {
-                    let ([sums], _) = products(&group, at, query.vector, false);
-                    *scores = _mm256_add_epi32(*scores, shift_left(_mm256_add_epi32(sums, offset), p));
-                }
-            }
+    let mut ahead = Ahead::new();
+    for group in groups.iter() {
+        if ahead.is_full() {
+            bound = ahead.hand_on(bound, below);
+        }
+        let mut scores = _mm256_setzero_si256();
+        for (p, at) in group.plane_starts(query.vector.words()) {
+            let ([sums], _) = products(&group, at, query.vector, false);
+            scores = _mm256_add_epi32(scores, shift_left(_mm256_add_epi32(sums, offset), p));
         }
         let (add, rescale) = load_factors(&group);
-        let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(all[i % AHEAD]), centre));
+        let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores), centre));
         let rescaled = _mm256_mul_ps(rescale, products);
         let added = _mm256_mul_ps(factor, add);
         let estimates = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
         let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(estimates, estimates);
         let estimates = _mm256_blendv_ps(estimates, own, nan);
         let mask = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound)));
-        let mask = mask as u32 & ((1 << group.links) - 1);
-        if mask != 0 {
-            let mut lanes = [0.0; GROUP];
-            store(&mut lanes, estimates);
-            bound = hand_on(group.first, mask, &lanes, bound, below);
-        }
+        store(ahead.add(mask as u32 & ((1 << group.links) - 1)), estimates);
     }
+    ahead.hand_on(bound, below);
 }
 
 #[target_feature(enable = "avx2")]

@@ -3,7 +3,7 @@
 //! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
-use super::groups::hand_on;
+use super::groups::Ahead;
 use super::{
     Arranged, Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, bytes_of, padded, scalar,
 };
@@ -465,7 +465,11 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound:
     let (start, factor, own) =
         (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
     let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
+    let mut ahead = Ahead::new();
     for group in groups.iter() {
+        if ahead.is_full() {
+            bound = ahead.hand_on(bound, below);
+        }
         let mut scores = _mm512_setzero_si512();
         for (p, codes) in group.planes(query.vector.words()) {
             let n = plane_counts(codes, group.lanes, query.vector.planes::<4>());
@@ -480,14 +484,11 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound:
         let nan = _mm256_cmp_ps_mask::<_CMP_UNORD_Q>(estimates, estimates);
         let estimates = _mm256_mask_mov_ps(estimates, nan, own);
         let mask = _mm256_cmp_ps_mask::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound));
-        let mask = u32::from(mask) & u32::from(tail_mask(group.links));
-        if mask != 0 {
-            let mut lanes = [0.0; GROUP];
-            // SAFETY: `lanes` has the 32 bytes that are written; the instruction needs no alignment.
-            unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), estimates) };
-            bound = hand_on(group.first, mask, &lanes, bound, below);
-        }
+        let lanes = ahead.add(u32::from(mask) & u32::from(tail_mask(group.links)));
+        // SAFETY: `lanes` has the 32 bytes that are written; the instruction needs no alignment.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), estimates) };
     }
+    ahead.hand_on(bound, below);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]

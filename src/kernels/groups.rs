@@ -209,23 +209,54 @@ impl<F: Copy + From<u8>> Own<F> {
 /// Takes a slot and its estimate, and returns the bound from then on.
 pub type Below<'a> = &'a mut dyn FnMut(usize, f32) -> f32;
 
-/// Hands on the lanes of a group that `mask` names; returns the bound from then on.
+/// Estimates that are to be handed on, of up to eight groups: all of these are estimated first, as which lanes are below the
+/// bound, and how many, is hardly ever foretold.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-#[inline(always)]
-pub(super) fn hand_on(
+pub(super) struct Ahead {
+    estimates: [[f32; GROUP]; 8],
+    /// Groups it has.
+    count: usize,
+    /// A bit for each lane.
+    below: u64,
+    /// The first group's first slot.
     first: usize,
-    mut mask: u32,
-    estimates: &[f32; GROUP],
-    bound: f32,
-    below: Below<'_>,
-) -> f32 {
-    let mut bound = bound;
-    while mask != 0 {
-        let lane = mask.trailing_zeros() as usize % GROUP;
-        mask &= mask - 1;
-        if estimates[lane] <= bound {
-            bound = below(first + lane, estimates[lane]);
-        }
+}
+
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+impl Ahead {
+    #[inline(always)]
+    pub fn new() -> Self {
+        Self { estimates: [[0.0; GROUP]; 8], count: 0, below: 0, first: 0 }
     }
-    bound
+
+    /// Whether there is no room for another group.
+    #[inline(always)]
+    pub fn is_full(&self) -> bool {
+        self.count == self.estimates.len()
+    }
+
+    /// Adds a group: `mask` names the lanes that are below the bound, as it is now. Returns where their estimates go.
+    #[inline(always)]
+    pub fn add(&mut self, mask: u32) -> &mut [f32; GROUP] {
+        let at = self.count % self.estimates.len();
+        self.below |= u64::from(mask) << (GROUP * at);
+        self.count = at + 1;
+        &mut self.estimates[at]
+    }
+
+    /// Hands on what it has; returns the bound from then on.
+    #[inline(always)]
+    pub fn hand_on(&mut self, mut bound: f32, below: Below<'_>) -> f32 {
+        let estimates = self.estimates.as_flattened();
+        while self.below != 0 {
+            let lane = self.below.trailing_zeros() as usize % estimates.len();
+            self.below &= self.below - 1;
+            if estimates[lane] <= bound {
+                bound = below(self.first + lane, estimates[lane]);
+            }
+        }
+        self.first += GROUP * self.count;
+        self.count = 0;
+        bound
+    }
 }
