@@ -14,7 +14,7 @@ pub struct Met {
     shift: u32,
 }
 
-/// No id, which fits 62 bits.
+/// No id, which fits 48 bits.
 const EMPTY: u64 = u64::MAX;
 
 impl Met {

@@ -56,7 +56,7 @@ pub const DESCENT_BEAM: usize = 4;
 /// ninety visits.
 pub const UPPER_BEAM: usize = 2;
 
-/// What names a tuple. It must fit 62 bits, so that the visited set can store it with two bits of its own.
+/// What names a tuple. It must fit 48 bits, so that the visited set can store it with bits of its own.
 pub trait TupleId: Copy + Ord + Into<u64> {}
 
 impl<T: Copy + Ord + Into<u64>> TupleId for T {}

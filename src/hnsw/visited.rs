@@ -10,35 +10,43 @@ pub enum State {
 }
 
 const STATE_BITS: u32 = 2;
-const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
-const EMPTY: u64 = 0;
+const ID_BITS: u32 = 48;
+const EPOCH_SHIFT: u32 = STATE_BITS + ID_BITS;
+const LAST_EPOCH: u64 = u64::MAX >> EPOCH_SHIFT;
 const SMALLEST: usize = 1024;
 
 /// A map from tuple ids to [`State`], in one open-addressing table with linear probing.
 ///
-/// A slot is `id << 2 | state`, 0 when empty. The hash is multiplicative and fixed, so that equal searches take equal
+/// A slot is `epoch << 50 | id << 2 | state`, and counts as empty if its epoch is not the present one: forgetting is cheap, as
+/// every level of every search begins with it. The hash is multiplicative and fixed, so that equal searches take equal
 /// paths. Nothing is ever removed except by [`clear`](Self::clear).
 #[derive(Debug)]
 pub struct Visited {
     slots: Vec<u64>,
     len: usize,
     shift: u32,
+    /// Never 0, which slots that were never used have.
+    epoch: u64,
 }
 
 impl Visited {
     pub fn new() -> Self {
-        Self { slots: vec![EMPTY; SMALLEST], len: 0, shift: shift_for(SMALLEST) }
+        Self { slots: vec![0; SMALLEST], len: 0, shift: shift_for(SMALLEST), epoch: 1 }
     }
 
-    /// Forgets everything. Costs a write to each slot, so a table that was far too large for what it held is cut
-    /// down; one that fitted stays, and the next search like the last does not allocate.
+    /// Forgets everything. A table that was far too large for what it held is cut down; one that fitted stays, and the next
+    /// search like the last does not allocate.
     pub fn clear(&mut self) {
         let fitting = slots_for(self.len);
         if self.slots.len() > 16 * fitting {
-            self.slots = vec![EMPTY; fitting];
+            self.slots = vec![0; fitting];
             self.shift = shift_for(fitting);
+            self.epoch = 1;
+        } else if self.epoch == LAST_EPOCH {
+            self.slots.fill(0);
+            self.epoch = 1;
         } else {
-            self.slots.fill(EMPTY);
+            self.epoch += 1;
         }
         self.len = 0;
     }
@@ -59,15 +67,16 @@ impl Visited {
             self.fill(slot, id, State::Admitted);
             return true;
         }
-        let word = pack(id, State::Admitted);
+        let word = self.pack(id, State::Admitted);
         self.slots.get_mut(slot).is_some_and(|stored| std::mem::replace(stored, word) != word)
     }
 
     /// Takes an admitted id back to [`State::Reached`], so that it can be admitted again.
     pub fn demote(&mut self, id: u64) {
         let (slot, found) = self.find(id);
+        let word = self.pack(id, State::Reached);
         if found && let Some(stored) = self.slots.get_mut(slot) {
-            *stored = pack(id, State::Reached);
+            *stored = word;
         }
     }
 
@@ -81,6 +90,12 @@ impl Visited {
         self.slots.capacity() * size_of::<u64>()
     }
 
+    #[inline]
+    fn pack(&self, id: u64, state: State) -> u64 {
+        debug_assert!(id >> ID_BITS == 0, "an id has at most 48 bits");
+        self.epoch << EPOCH_SHIFT | id << STATE_BITS | state as u64
+    }
+
     /// The slot of an id, or the one where it belongs.
     #[inline]
     fn find(&self, id: u64) -> (usize, bool) {
@@ -88,10 +103,10 @@ impl Visited {
         let mut slot = hash(id, self.shift);
         loop {
             let stored = self.slots[slot & mask];
-            if stored == EMPTY {
+            if stored >> EPOCH_SHIFT != self.epoch {
                 return (slot & mask, false);
             }
-            if stored >> STATE_BITS == id & (u64::MAX >> STATE_BITS) {
+            if stored << (64 - EPOCH_SHIFT) >> (64 - ID_BITS) == id {
                 return (slot & mask, true);
             }
             slot += 1;
@@ -100,7 +115,7 @@ impl Visited {
 
     #[inline]
     fn fill(&mut self, slot: usize, id: u64, state: State) {
-        self.slots[slot] = pack(id, state);
+        self.slots[slot] = self.pack(id, state);
         self.len += 1;
         if 3 * self.len > 2 * self.slots.len() {
             self.grow();
@@ -111,10 +126,10 @@ impl Visited {
     fn grow(&mut self) {
         let larger = 2 * self.slots.len();
         self.shift = shift_for(larger);
-        let old = std::mem::replace(&mut self.slots, vec![EMPTY; larger]);
+        let old = std::mem::replace(&mut self.slots, vec![0; larger]);
         for word in old {
-            if word != EMPTY {
-                let (slot, _) = self.find(word >> STATE_BITS);
+            if word >> EPOCH_SHIFT == self.epoch {
+                let (slot, _) = self.find(word << (64 - EPOCH_SHIFT) >> (64 - ID_BITS));
                 self.slots[slot] = word;
             }
         }
@@ -125,11 +140,6 @@ impl Default for Visited {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn pack(id: u64, state: State) -> u64 {
-    debug_assert!(id <= u64::MAX >> STATE_BITS, "an id has at most 62 bits");
-    id << STATE_BITS | (state as u64 & STATE_MASK)
 }
 
 /// The number of slots that keeps the table at most two thirds full.
@@ -183,9 +193,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_forgotten_does_not_come_back_when_epochs_begin_anew() {
+        let mut visited = Visited::new();
+        for round in 0..LAST_EPOCH + 3 {
+            assert!(visited.admit(7) && visited.admit(round + 8) && !visited.admit(7), "{round}");
+            visited.clear();
+        }
+        assert!(visited.epoch < 10);
+    }
+
+    #[test]
     fn the_largest_and_smallest_ids_are_told_apart() {
         let mut visited = Visited::new();
-        let largest = u64::MAX >> STATE_BITS;
+        let largest = u64::MAX >> (64 - ID_BITS);
         assert!(visited.admit(0) && visited.admit(largest) && visited.reach(1));
         assert!(!visited.admit(0) && !visited.admit(largest) && !visited.reach(1));
     }
