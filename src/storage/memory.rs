@@ -202,6 +202,9 @@ impl PageStore for MemoryPages {
         blocks: &[u32],
         change: impl FnOnce(&mut [&mut Page]) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
+        if let &[block] = blocks {
+            return change(&mut [&mut *self.write(block)?]);
+        }
         let mut guards = Vec::with_capacity(blocks.len());
         for &block in blocks {
             guards.push(self.write(block)?);

@@ -38,27 +38,31 @@ pub fn change_tuple<S: PageStore, R>(
     tid: IndexTid,
     mut change: impl FnMut(&mut [u8]) -> Result<Option<R>>,
 ) -> Result<Option<R>> {
+    // Whether a tuple has several pieces never changes.
+    let mut has_pieces = false;
+    let changed = store.change(&[tid.block], |pages| {
+        let Some(tuple) = item_mut(pages, 0, tid.offset) else { return Ok(None) };
+        match pieces_of(tuple) {
+            Pieces::NoNode => Ok(None),
+            Pieces::None => change(tuple),
+            Pieces::Some(_) => {
+                has_pieces = true;
+                Ok(None)
+            }
+        }
+    })?;
+    if !has_pieces {
+        return Ok(changed);
+    }
     let mut scratch = Vec::new();
     for _ in 0..ATTEMPTS {
-        // Whether a tuple has several pieces never changes, so a share lock is enough to find out.
         let pieces = {
             let page = store.read(tid.block)?;
             let Some(first) = page.item(tid.offset) else { return Ok(None) };
-            match pieces_of(first) {
-                Pieces::NoNode => return Ok(None),
-                Pieces::None => Vec::new(),
-                Pieces::Some(pieces) => {
-                    gather(store, tid, first, &pieces, &mut scratch)?;
-                    pieces
-                }
-            }
+            let Pieces::Some(pieces) = pieces_of(first) else { return Ok(None) };
+            gather(store, tid, first, &pieces, &mut scratch)?;
+            pieces
         };
-        if pieces.is_empty() {
-            return store.change(&[tid.block], |pages| match item_mut(pages, 0, tid.offset) {
-                Some(tuple) => change(tuple),
-                None => Ok(None),
-            });
-        }
         let before = scratch.clone();
         let Some(result) = change(&mut scratch)? else { return Ok(None) };
         HeaderMut(&mut scratch).count_change();
