@@ -283,19 +283,22 @@ impl Kind for FusedKind {
         Ok(stale)
     }
 
-    fn target(&self, own: &OwnSq8) -> FusedTarget {
+    fn target(&self, own: &OwnSq8, spare: Option<FusedTarget>) -> FusedTarget {
         let (group, geometry) = (self.base.group_layout(), self.frame.geometry());
-        let mut estimator = InsertEstimator::new(group, geometry);
-        estimator.prepare(own.borrow());
-        FusedTarget {
-            decoded: own.decode(),
-            own: own.clone(),
-            estimator,
+        let mut target = spare.unwrap_or_else(|| FusedTarget {
+            own: OwnSq8 { fine: None, ..own.clone() },
+            decoded: vec![0.0; group.dimensions()],
+            estimator: InsertEstimator::new(group, geometry),
             holder: InsertEstimator::new(group, geometry),
             holder_decoded: vec![0.0; group.dimensions()],
             encoder: self.encoder(),
             neighbours: Vec::new(),
-        }
+        });
+        target.own.header = own.header;
+        target.own.codes.copy_from_slice(&own.codes);
+        own.borrow().decode(&mut target.decoded);
+        target.estimator.prepare(own.borrow());
+        target
     }
 
     fn link_back<S: PageStore>(

@@ -105,8 +105,9 @@ pub trait Kind: Sized {
     /// before the others.
     fn add_links(&self, level: u8, tuple: &mut [u8], own: &Self::Own, links: &[NewLink<'_, Self::Own>]);
 
-    /// Prepares the vector that a node keeps for links to the node.
-    fn target(&self, own: &Self::Own) -> Self::Target;
+    /// Prepares the vector that a node keeps for links to the node. `spare` is one that is not needed any more, whose memory
+    /// it takes.
+    fn target(&self, own: &Self::Own, spare: Option<Self::Target>) -> Self::Target;
 
     /// Links `node` to the new node at `to`, if it is the better for it; `None` if not. `met` are nodes whose distances to
     /// the new one are known.

@@ -68,7 +68,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
 
     fn repair_with(
         &self,
-        InsertPlanner { planner, copies }: &mut InsertPlanner<K>,
+        InsertPlanner { planner, copies, .. }: &mut InsertPlanner<K>,
         patient: &Patient<K::Own>,
     ) -> Result<()> {
         let Patient { tid, level, own, .. } = patient;
@@ -82,7 +82,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         let links: Vec<_> =
             kept.iter().map(|link| (link.id, copies.of(&link.payload), link.is_filler)).collect();
         if self.rewrite(patient, &links)? {
-            let mut target = self.kind.target(own);
+            let mut target = self.kind.target(own, None);
             for to in added_to {
                 self.store.check_interrupts()?;
                 self.kind.link_back(self.store, *level, to, *tid, &mut target, &met)?;
@@ -93,7 +93,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
 
     fn link_from_nearest_with(
         &self,
-        InsertPlanner { planner, copies }: &mut InsertPlanner<K>,
+        InsertPlanner { planner, copies, .. }: &mut InsertPlanner<K>,
         patient: &Patient<K::Own>,
     ) -> Result<bool> {
         let Patient { tid, level, own, links } = patient;
@@ -101,7 +101,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         let mut plan = planner.insert(&mut reader, self.params, *level)?;
         let LinkTo { copies, .. } = &reader.purpose;
         let mut nearest = plan.levels.pop().unwrap_or_default().links;
-        let mut target = self.kind.target(own);
+        let mut target = self.kind.target(own, None);
         nearest.retain(|link| link.id != *tid);
         nearest.sort_by(|one, other| one.distance.total_cmp(&other.distance));
         for link in &nearest {

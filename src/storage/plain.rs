@@ -187,7 +187,7 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         Ok(Vec::new())
     }
 
-    fn target(&self, own: &Vec<u8>) -> Vec<u8> {
+    fn target(&self, own: &Vec<u8>, _spare: Option<Vec<u8>>) -> Vec<u8> {
         own.clone()
     }
 

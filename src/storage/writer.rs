@@ -13,11 +13,12 @@ use crate::hnsw::{EntryPoint, Graph, LevelPlan, Link, Params, Planner};
 pub struct InsertPlanner<K: Kind> {
     pub(super) planner: Planner<IndexTid, Candidate>,
     pub(super) copies: Copies<K::Own>,
+    target: Option<K::Target>,
 }
 
 impl<K: Kind> InsertPlanner<K> {
     pub fn new() -> Self {
-        Self { planner: Planner::new(), copies: Copies::new() }
+        Self { planner: Planner::new(), copies: Copies::new(), target: None }
     }
 }
 
@@ -44,7 +45,7 @@ pub fn insert<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
     params: Params,
-    InsertPlanner { planner, copies }: &mut InsertPlanner<K>,
+    InsertPlanner { planner, copies, target }: &mut InsertPlanner<K>,
     level: u8,
     row: Row<'_>,
 ) -> Result<Outcome> {
@@ -69,7 +70,7 @@ pub fn insert<S: PageStore, K: Kind>(
             return Ok(Outcome::Indexed);
         }
     }
-    let top = add_node(store, kind, own, &plan.levels, copies, row)?;
+    let top = add_node(store, kind, own, &plan.levels, copies, target, row)?;
     if plan.is_entry_point {
         raise_entry_point(store, top)?;
     }
@@ -93,20 +94,21 @@ fn insert_first<S: PageStore, K: Kind>(
         if meta.entry_point.is_some() {
             return Ok(None);
         }
-        meta.entry_point = Some(add_node(store, kind, own, &levels, &Copies::new(), row)?);
+        meta.entry_point = Some(add_node(store, kind, own, &levels, &Copies::new(), &mut None, row)?);
         meta.write(pages[0]);
         Ok(Some(()))
     })?;
     Ok(inserted.is_some())
 }
 
-/// Writes a node and the links back to it; returns its tuple on its top level.
+/// Writes a node and the links back to it; returns its tuple on its top level. `spare` keeps memory for the next one.
 fn add_node<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
     own: &K::Own,
     levels: &[LevelPlan<IndexTid, Candidate>],
     copies: &Copies<K::Own>,
+    spare: &mut Option<K::Target>,
     row: Row<'_>,
 ) -> Result<EntryPoint<IndexTid>> {
     let mut tuples: Vec<IndexTid> = Vec::with_capacity(levels.len());
@@ -131,7 +133,7 @@ fn add_node<S: PageStore, K: Kind>(
             Ok(())
         })?);
     }
-    let mut target = kind.target(own);
+    let mut target = kind.target(own, spare.take());
     for ((level, LevelPlan { links, met }), &tuple) in levels.iter().enumerate().zip(&tuples) {
         let (mut is_linked, mut given_up) = (false, Vec::new());
         for link in links {
@@ -154,6 +156,7 @@ fn add_node<S: PageStore, K: Kind>(
         }
         take_over(store, kind, tuple, own, &given_up)?;
     }
+    *spare = Some(target);
     let level = tuples.len().saturating_sub(1) as u8;
     Ok(EntryPoint { id: tuples.last().copied().unwrap_or(IndexTid::NONE), level })
 }
