@@ -26,6 +26,7 @@ pgrx::extension_sql_file!("../sql/hnsw.sql", requires = ["bit"]);
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     am::define_options();
+    am::look_at_plans();
 }
 
 #[cfg(any(test, feature = "pg_test"))]

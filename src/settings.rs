@@ -1,4 +1,4 @@
-//! Settings, with pgvector's ranges, defaults, descriptions and, but for the prefix beside pgvector, names.
+//! Settings, with pgvector's ranges, defaults, descriptions and, but for the prefix beside pgvector, names; and one of ours.
 
 use crate::edition::{Edition, edition};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
@@ -28,6 +28,8 @@ pub static ITERATIVE_SCAN: GucSetting<IterativeScan> = GucSetting::<IterativeSca
 pub static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(20_000);
 /// Memory of an iterative scan, in multiples of `work_mem`.
 pub static SCAN_MEM_MULTIPLIER: GucSetting<f64> = GucSetting::<f64>::new(1.0);
+/// Whether plans compute no distances that only sort.
+pub static SKIP_UNREAD_DISTANCES: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// Lists that a scan of an `ivfflat` index is to be worth.
 pub static PROBES: GucSetting<i32> = GucSetting::<i32>::new(1);
 /// Whether such a scan goes on.
@@ -76,6 +78,14 @@ pub fn define() {
         &SCAN_MEM_MULTIPLIER,
         1.0,
         1000.0,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        edition.choose(c"quartzdb.skip_unread_distances", c"quartz.skip_unread_distances"),
+        c"Leaves distances out of plans that only order the rows of an index scan",
+        c"Rows come in order from the index, so that nothing needs them.",
+        &SKIP_UNREAD_DISTANCES,
         GucContext::Userset,
         GucFlags::default(),
     );

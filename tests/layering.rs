@@ -27,6 +27,7 @@ const UNSAFE: &[&str] = &[
     "am/index.rs",
     "am/memory.rs",
     "am/options.rs",
+    "am/plan.rs",
     "am/cost.rs",
 ];
 

@@ -251,7 +251,7 @@ fn plain<V: PlainValue>(meta: &Meta) -> Option<PlainKind<V>> {
 }
 
 /// Whether this is one of our access methods in this database.
-fn is_ours(access_method: pg_sys::Oid) -> bool {
+pub(super) fn is_ours(access_method: pg_sys::Oid) -> bool {
     // SAFETY: NUL-terminated strings; a method that is not there has the invalid number, which is nobody's.
     Method::all()
         .iter()

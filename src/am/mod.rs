@@ -10,8 +10,10 @@ mod insert;
 mod memory;
 mod method;
 mod options;
+mod plan;
 mod scan;
 mod vacuum;
 
 pub(crate) use index::{Index, with_nodes};
 pub use options::define as define_options;
+pub use plan::look_at_plans;
