@@ -73,7 +73,8 @@ unsafe fn look_through(node: *mut pg_sys::Plan, is_query: bool) {
             look_through(subplan, !reads_junk(node, subplan));
         }
         if is_a(node.cast(), pg_sys::NodeTag::T_Append) {
-            elements((*node.cast::<pg_sys::Append>()).appendplans).for_each(|child| look_through(child, false));
+            elements((*node.cast::<pg_sys::Append>()).appendplans)
+                .for_each(|child| look_through(child, false));
         }
         look_through((*node).lefttree, false);
         look_through((*node).righttree, false);
@@ -106,9 +107,7 @@ unsafe fn skip_unread_distances(top: *mut pg_sys::Plan) {
     unsafe {
         let is_limit = is_a(top.cast(), pg_sys::NodeTag::T_Limit);
         // A LIMIT WITH TIES compares rows by these columns.
-        if is_limit
-            && (*top.cast::<pg_sys::Limit>()).limitOption != pg_sys::LimitOption::LIMIT_OPTION_COUNT
-        {
+        if is_limit && (*top.cast::<pg_sys::Limit>()).limitOption != pg_sys::LimitOption::LIMIT_OPTION_COUNT {
             return;
         }
         let plan = if is_limit { (*top).lefttree } else { top };

@@ -35,12 +35,19 @@ impl Met {
         Self::of(std::iter::empty::<(u64, f32)>())
     }
 
-    /// The distance to a node that was visited.
+    /// The distance to a node that was visited; `otherwise` to another one.
+    ///
+    /// Which of the two it is, nothing foretells: no branch but for the slots that others took.
     #[inline]
-    pub fn distance<Id: TupleId>(&self, id: Id) -> Option<f32> {
+    pub fn distance_or<Id: TupleId>(&self, id: Id, otherwise: f32) -> f32 {
         let id = id.into();
-        let (found, distance) = self.slots[self.position(id)];
-        (found == id).then_some(distance)
+        let mut slot = hash(id, self.shift) & (self.slots.len() - 1);
+        if (self.slots[slot].0 != id) & (self.slots[slot].0 != EMPTY) {
+            slot = self.position(id);
+        }
+        let (found, distance) = self.slots[slot];
+        let mask = u32::from(found == id).wrapping_neg();
+        f32::from_bits(distance.to_bits() & mask | otherwise.to_bits() & !mask)
     }
 
     /// The slot of an id, or the empty one where it belongs.
@@ -65,10 +72,10 @@ mod tests {
             let id = |i: u64| ((i * i) << 16) | (i % 7);
             let met = Met::of((0..count as usize).map(|i| (id(i as u64), i as f32)));
             for i in 0..count {
-                assert_eq!(met.distance(id(i)), Some(i as f32));
+                assert_eq!(met.distance_or(id(i), -1.0), i as f32);
             }
-            assert!((count..count + 100).all(|i| met.distance(id(i)).is_none()));
+            assert!((count..count + 100).all(|i| met.distance_or(id(i), -1.0) == -1.0));
         }
-        assert_eq!(Met::none().distance(0u64), None);
+        assert_eq!(Met::none().distance_or(0u64, -1.0), -1.0);
     }
 }

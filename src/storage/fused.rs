@@ -351,8 +351,7 @@ impl FusedKind {
         let mut linked = None;
         let written = change_tuple(store, node, |tuple| {
             let Some(view) = self.view(level, tuple) else { return Ok(None) };
-            neighbours.clear();
-            neighbours.extend(view.neighbours());
+            view.neighbours_into(neighbours);
             linked = neighbours.contains(&to).then_some(Linked { in_place_of: None });
             if view.header().is_dead() || linked.is_some() {
                 return Ok(None);
@@ -363,7 +362,7 @@ impl FusedKind {
             let to_neighbours = holder.own_distances(view.groups());
             let between = estimator.score(view.groups(), distance);
             for (between, &neighbour) in between.iter_mut().zip(&*neighbours) {
-                *between = met.distance(neighbour).unwrap_or(*between);
+                *between = met.distance_or(neighbour, *between);
             }
             let newcomer = Newcomer { distance, to_neighbours, between };
             let Decision::Write { slot, flags } = decide(newcomer, view.flags(), neighbours) else {

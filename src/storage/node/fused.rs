@@ -209,6 +209,17 @@ impl<'a> Fused<'a> {
         group.read_lane(&self.tuple[start..addresses], slot % GROUP, code)
     }
 
+    /// Puts the neighbours' addresses in place of what `to` has.
+    pub fn neighbours_into(&self, to: &mut Vec<IndexTid>) {
+        to.clear();
+        for first in (0..self.links).step_by(GROUP) {
+            let (group, _, addresses) = self.layout.group(first);
+            let links = group.lanes().min(self.links - first);
+            let (addresses, _) = self.tuple[addresses..][..links * TID_SIZE].as_chunks();
+            to.extend(addresses.iter().map(|&bytes| IndexTid::from_bytes(bytes)));
+        }
+    }
+
     /// The neighbours' addresses.
     pub fn neighbours(&self) -> impl Iterator<Item = IndexTid> + use<'a> {
         let this = *self;
@@ -327,7 +338,11 @@ mod tests {
         flags.set(12, true);
         node.set_flags(&flags);
         let node = Fused::read(&layout, &tuple).expect("a node");
-        assert_eq!(node.neighbours().collect::<Vec<_>>(), (0..13).map(tid).collect::<Vec<_>>());
+        let neighbours: Vec<_> = (0..13).map(tid).collect();
+        assert_eq!(node.neighbours().collect::<Vec<_>>(), neighbours);
+        let mut copied = vec![tid(99)];
+        node.neighbours_into(&mut copied);
+        assert_eq!(copied, neighbours);
         assert_eq!(node.flags(), flags);
         let groups: Vec<_> = node.groups().iter().collect();
         assert_eq!((groups.len(), groups[1].links), (2, 5));
