@@ -1,8 +1,10 @@
 //! What the planner is told about a scan.
 
 use super::index::Index;
-use crate::hnsw::DESCENT_BEAM;
+use super::scan::USUAL_ROWS;
+use crate::hnsw::{DESCENT_BEAM, UPPER_BEAM};
 use crate::settings;
+use crate::storage::{NodeKind, estimated_search_width};
 use pgrx::{pg_guard, pg_sys};
 
 /// Share of a heap page's cost that a visit costs in arithmetic, in multiples of `cpu_operator_cost`: some thirty estimates
@@ -42,13 +44,22 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 
         let info = &*(*path).indexinfo;
         let index = pg_sys::index_open(info.indexoid, pg_sys::NoLock as _);
-        let m = Index::new(index).meta().m as f64;
+        let meta = Index::new(index).meta();
         pg_sys::index_close(index, pg_sys::NoLock as _);
 
         let (mut random_page_cost, mut seq_page_cost) = (0.0, 0.0);
         pg_sys::get_tablespace_page_costs(info.reltablespace, &mut random_page_cost, &mut seq_page_cost);
 
-        let visits = visits(info.tuples, m, f64::from(settings::EF_SEARCH.get()));
+        // As many rows as the query reads, if none of them can be filtered out.
+        let limit = (*root).limit_tuples;
+        let is_limited = limit > 0.0 && (*info.rel).baserestrictinfo.is_null();
+        let rows = if is_limited { limit as usize } else { USUAL_ROWS };
+        let ef_search = settings::EF_SEARCH.get() as usize;
+        let width = match meta.kind {
+            NodeKind::Fused => estimated_search_width(ef_search, rows),
+            NodeKind::Plain => ef_search,
+        };
+        let visits = visits(info.tuples, meta.m as f64, width as f64);
         let ratio = if info.tuples > 0.0 { (visits / info.tuples).min(1.0) } else { 1.0 };
         // Every visit reads a page, or several if a node takes several; none is read twice.
         let pages_per_node = (f64::from(info.pages) / info.tuples.max(1.0)).max(1.0);
@@ -74,9 +85,10 @@ pub unsafe extern "C-unwind" fn amcostestimate(
     }
 }
 
-/// Nodes a scan visits until its first row: a few on each upper level, `ef` on the base level. One of `ivfflat` goes on from
-/// there, and every further row costs its share of the whole index, which is what the total says.
-fn visits(nodes: f64, m: f64, ef: f64) -> f64 {
+/// Nodes a scan visits until its first row: a few on each upper level, as many as its beam is wide on the base level. One of
+/// `ivfflat` goes on from there, and every further row costs its share of the whole index, which is what the total says.
+fn visits(nodes: f64, m: f64, width: f64) -> f64 {
     let levels = if nodes > 1.0 { (nodes.ln() / m.ln()).floor() } else { 0.0 };
-    levels * DESCENT_BEAM as f64 + ef
+    let above = (levels - 1.0).max(0.0) * UPPER_BEAM as f64;
+    levels.min(1.0) * DESCENT_BEAM as f64 + above + width
 }

@@ -5,7 +5,7 @@ use super::heap::{HeapScan, heap_tid_of, item_pointer_of};
 use super::index::Index;
 use super::method::Method;
 use super::scan::State;
-use super::{build, cost, insert, options, vacuum};
+use super::{build, cost, insert, options, plan, vacuum};
 use crate::error;
 use crate::storage::{PageStore, Row};
 use pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
@@ -233,7 +233,7 @@ unsafe extern "C-unwind" fn amgettuple(
             let index = Index::new((*scan).indexRelation);
             let meta = index.meta();
             let query = (!is_null).then(|| index.column().query(order_by.sk_argument, meta.dimensions));
-            state.begin(meta, query);
+            state.begin(meta, query, plan::wanted_rows(order_by));
         }
     }
     let Some(row) = state.next() else { return false };

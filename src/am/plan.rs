@@ -1,4 +1,7 @@
-//! What a plan computes and nobody reads.
+//! What a finished plan says of its index scans: the rows it reads of them, and what it computes and nobody reads.
+//!
+//! An index scan is asked for one row after the other, and never learns of how many. But a LIMIT is known when the plan is
+//! finished, and a search is the wider, the more rows of it are read. So the scan is told.
 //!
 //! The target list of `SELECT id FROM items ORDER BY embedding <-> $1 LIMIT 10` has a junk column to sort by, the distance. An index
 //! scan returns rows in order, and nothing is left to sort, but the executor computes the column for each row all the
@@ -36,10 +39,8 @@ unsafe extern "C-unwind" fn plan(
             Some(previous) => pg_sys::ffi::pg_guard_ffi_boundary(|| previous(query, text, options, params)),
             None => pg_sys::standard_planner(query, text, options, params),
         };
-        if settings::SKIP_UNREAD_DISTANCES.get() {
-            look_through((*planned).planTree, true);
-            elements::<pg_sys::Plan>((*planned).subplans).for_each(|subplan| look_through(subplan, true));
-        }
+        look_through((*planned).planTree, true);
+        elements::<pg_sys::Plan>((*planned).subplans).for_each(|subplan| look_through(subplan, true));
         planned
     }
 }
@@ -65,8 +66,16 @@ unsafe fn look_through(node: *mut pg_sys::Plan, is_query: bool) {
         if node.is_null() {
             return;
         }
-        if is_query {
+        if is_query && settings::SKIP_UNREAD_DISTANCES.get() {
             skip_unread_distances(node);
+        }
+        if is_a(node.cast(), pg_sys::NodeTag::T_Limit) {
+            let limit = &*node.cast::<pg_sys::Limit>();
+            if let (Some(count), Some(offset)) =
+                (number(limit.limitCount, None), number(limit.limitOffset, Some(0)))
+            {
+                tell_rows(limit.plan.lefttree, count.saturating_add(offset));
+            }
         }
         if is_a(node.cast(), pg_sys::NodeTag::T_SubqueryScan) {
             let subplan = (*node.cast::<pg_sys::SubqueryScan>()).subplan;
@@ -79,6 +88,64 @@ unsafe fn look_through(node: *mut pg_sys::Plan, is_query: bool) {
         look_through((*node).lefttree, false);
         look_through((*node).righttree, false);
     }
+}
+
+/// The number that a LIMIT or OFFSET is, or `none` where there is none; `None` if it is not known yet, or NULL.
+///
+/// # Safety
+/// `expression` is one of a finished plan, or null.
+unsafe fn number(expression: *mut pg_sys::Node, none: Option<u64>) -> Option<u64> {
+    if expression.is_null() {
+        return none;
+    }
+    // SAFETY: a node is what its tag says. The parser makes these numbers int8.
+    unsafe {
+        let constant =
+            is_a(expression, pg_sys::NodeTag::T_Const).then(|| &*expression.cast::<pg_sys::Const>());
+        constant
+            .filter(|constant| !constant.constisnull)
+            .map(|constant| (constant.constvalue.value() as i64).max(0) as u64)
+    }
+}
+
+/// Tells the index scans of ours that a node returns rows of, in order, how many of them are read.
+///
+/// One with a filter is not told: nobody knows how many rows pass it.
+///
+/// # Safety
+/// `node` is a finished plan, or null.
+unsafe fn tell_rows(node: *mut pg_sys::Plan, rows: u64) {
+    // SAFETY: a node is what its tag says; elements of `indexorderby` are operators on the indexed column.
+    unsafe {
+        if node.is_null() {
+            return;
+        }
+        if is_a(node.cast(), pg_sys::NodeTag::T_MergeAppend) {
+            let children = elements((*node.cast::<pg_sys::MergeAppend>()).mergeplans);
+            children.for_each(|child| tell_rows(child, rows));
+        }
+        if !is_a(node.cast(), pg_sys::NodeTag::T_IndexScan) || !(*node).qual.is_null() {
+            return;
+        }
+        let scan = &*node.cast::<pg_sys::IndexScan>();
+        if scan.indexorderby.is_null() || !is_of_ours(scan.indexid) {
+            return;
+        }
+        for order_by in elements::<pg_sys::Node>(scan.indexorderby) {
+            if is_a(order_by, pg_sys::NodeTag::T_OpExpr) {
+                (*order_by.cast::<pg_sys::OpExpr>()).inputcollid =
+                    u32::try_from(rows).unwrap_or(u32::MAX).into();
+            }
+        }
+    }
+}
+
+/// How many rows of a scan are read, as its key says.
+///
+/// What the plan tells stands in the place of the operator's collation: the one field of a key that comes from the plan and is
+/// free, as vectors have no collation. A plan that was finished before the library was loaded tells nothing.
+pub fn wanted_rows(key: &pg_sys::ScanKeyData) -> Option<usize> {
+    (key.sk_collation != pg_sys::InvalidOid).then(|| key.sk_collation.to_u32() as usize)
 }
 
 /// Whether a scan of a subquery reads junk. It does where the planner found it cheaper to take all columns as they are.

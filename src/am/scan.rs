@@ -94,15 +94,26 @@ struct Begun {
     highest: f64,
 }
 
-/// A wider search that follows when more than three quarters of what was searched for are asked for.
+/// A wider search that follows when more rows are asked for than the first was meant for.
 ///
 /// Estimates err, and what they miss lies at the rim of the beam. Most scans end before they come to it.
 struct Second {
     width: usize,
     /// Nodes it may hand out.
     count: usize,
+    /// Nodes that the first search hands out.
+    first: usize,
     /// Rows that were handed out before.
     handed_out: HashSet<HeapTid>,
+}
+
+/// Rows that a scan is taken to be for, if the plan does not tell.
+pub const USUAL_ROWS: usize = 10;
+
+/// Rows that the first search hands out when the plan tells of so many: some are dead, and some are only looked at to see
+/// that they come later.
+fn with_reserve(rows: usize) -> usize {
+    rows + rows / 4 + 10
 }
 
 /// Whether more may be found after what was found.
@@ -157,8 +168,9 @@ impl State {
         *self = Self::new(self.index);
     }
 
-    /// Runs the search up to its first batch. `None` is a query that is NULL: all distances are.
-    pub fn begin(&mut self, meta: Meta, query: Option<Vec<u8>>) {
+    /// Runs the search up to its first batch. `None` is a query that is NULL: all distances are. `wanted` are the rows that the
+    /// plan reads, if it is known.
+    pub fn begin(&mut self, meta: Meta, query: Option<Vec<u8>>, wanted: Option<usize>) {
         let is_null = query.is_none();
         let query = query.unwrap_or_else(|| meta.value.zero(meta.dimensions));
         let nodes = self.index.nodes(&meta);
@@ -183,11 +195,16 @@ impl State {
             };
             with_nodes!(&begun.nodes, kind => {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
-                self.index.expect(begun.search.begin(&mut reader, kind.search_width(ef), ef, mode));
-                begun.second = kind
-                    .wide_search_width(ef)
-                    .filter(|_| mode == Mode::Once && begun.search.visits() >= ef as u64)
-                    .map(|width| Second { width, count: ef, handed_out: HashSet::new() });
+                let wanted = wanted.unwrap_or(USUAL_ROWS);
+                let (width, widest) = (kind.search_width(ef, wanted), kind.search_width(ef, ef));
+                self.index.expect(begun.search.begin(&mut reader, width, ef, mode));
+                let is_all = mode == Mode::Resumable || begun.search.visits() < width as u64;
+                begun.second = (width < widest && with_reserve(wanted) < ef && !is_all).then(|| Second {
+                    width: widest,
+                    count: ef,
+                    first: with_reserve(wanted),
+                    handed_out: HashSet::new(),
+                });
             });
             let is_last = mode == Mode::Once && begun.second.is_none();
             begun.hand_out(&mut self.rows, if is_last { Batch::Last } else { Batch::Further });
@@ -203,7 +220,6 @@ impl State {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
                 self.index.expect(begun.search.begin(&mut reader, second.width, second.width, Mode::Once));
             });
-            begun.held.clear();
             begun.hand_out(&mut self.rows, Batch::Second(second));
             return !self.rows.is_empty();
         }
@@ -232,13 +248,25 @@ impl Begun {
     fn hand_out(&mut self, rows: &mut VecDeque<Row>, batch: Batch) {
         let is_strict = self.extent.order != IterativeScan::relaxed_order;
         let mut found = std::mem::take(&mut self.held);
+        let held = found.len();
         found.extend(std::iter::from_fn(|| self.search.next_hit()).map(|hit| hit.payload));
+        if let Batch::Second(_) = batch {
+            // Most of what was held back was found again.
+            let again: HashSet<HeapTid> = found[held..].iter().flat_map(Found::rows).collect();
+            let mut index = 0;
+            found.retain(|found| {
+                index += 1;
+                index > held || !found.rows().any(|row| again.contains(&row))
+            });
+        }
         found.sort_by(|one, other| one.measured.likely.0.total_cmp(&other.measured.likely.0));
         if is_strict {
             found.retain(|found| found.measured.likely.0 >= self.reached);
         }
         match batch {
-            Batch::Further if self.second.is_some() => self.held = found.split_off(found.len() * 3 / 4),
+            Batch::Further if let Some(second) = &self.second => {
+                self.held = found.split_off(found.len().min(second.first));
+            }
             Batch::Further if is_strict => self.held = found.split_off(found.len().div_ceil(2)),
             Batch::Further | Batch::Last => (),
             Batch::Second(Second { count, handed_out, .. }) => {

@@ -28,11 +28,8 @@ pub trait Kind: Sized {
     /// to 0.91, and with m = 4 after a vacuum from 0.89 to 0.69.
     fn forces_ways_in(&self) -> bool;
 
-    /// How widely to search for a query when `ef_search` is asked for.
-    fn search_width(&self, ef_search: usize) -> usize;
-
-    /// How widely to search for a query of which nearly as many rows are asked as are searched for, if that is wider.
-    fn wide_search_width(&self, ef_search: usize) -> Option<usize>;
+    /// How widely to search for a query of which `rows` rows are asked for, at most `ef_search`.
+    fn search_width(&self, ef_search: usize, rows: usize) -> usize;
 
     /// How widely to search for a new node's neighbours when `ef_construction` is asked for.
     fn insertion_width(&self, ef_construction: usize) -> usize;

@@ -73,12 +73,8 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         self.metric != Metric::InnerProduct
     }
 
-    fn search_width(&self, ef_search: usize) -> usize {
+    fn search_width(&self, ef_search: usize, _rows: usize) -> usize {
         ef_search
-    }
-
-    fn wide_search_width(&self, _ef_search: usize) -> Option<usize> {
-        None
     }
 
     fn insertion_width(&self, ef_construction: usize) -> usize {
