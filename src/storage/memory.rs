@@ -52,15 +52,16 @@ fn place_of(block: u32) -> Place {
     Place { chunk: first + at / pages, index: at % pages, pages }
 }
 
-/// A chunk of empty pages.
-fn new_chunk(pages: usize) -> Chunk {
-    let mut chunk = Vec::with_capacity(pages);
+/// A chunk of empty pages, if there is memory for it.
+fn new_chunk(pages: usize) -> Result<Chunk> {
+    let mut chunk = Vec::new();
+    chunk.try_reserve_exact(pages).map_err(|_| Error::OutOfMemory)?;
     kernels::prefer_huge_pages(chunk.spare_capacity_mut());
     chunk.resize_with(pages, || Slot {
         item_size: AtomicU32::new(0),
         page: RwLock::new(Page::new(PageKind::Nodes)),
     });
-    chunk.into_boxed_slice()
+    Ok(chunk.into_boxed_slice())
 }
 
 /// Pages that many threads read and change at once.
@@ -145,7 +146,15 @@ impl MemoryPages {
         if block >= self.used.load(Ordering::Acquire) {
             return Err(missing);
         }
-        chunk.get_or_init(|| new_chunk(pages)).get(index).ok_or(missing)
+        let chunk = match chunk.get() {
+            Some(chunk) => chunk,
+            None => {
+                // If another thread is faster, it is its chunk that counts.
+                let new = new_chunk(pages)?;
+                chunk.get_or_init(|| new)
+            }
+        };
+        chunk.get(index).ok_or(missing)
     }
 
     /// Where a page is, if it exists. For hints.

@@ -9,7 +9,7 @@ use std::ops::Deref;
 pub enum Error {
     /// A page or an item contradicts the format.
     Corrupt { at: IndexTid, what: &'static str },
-    /// A build's memory is used up. Nothing was changed.
+    /// A build's memory is used up, or the system's. Nothing was changed.
     OutOfMemory,
     /// Somebody wants the work to stop. Only where that cannot be said by a PostgreSQL error.
     Cancelled,
