@@ -110,10 +110,10 @@ struct Second {
 /// Rows that a scan is taken to be for, if the plan does not tell.
 pub const USUAL_ROWS: usize = 10;
 
-/// Rows that the first search hands out when the plan tells of so many: some are dead, and some are only looked at to see
-/// that they come later.
-fn with_reserve(rows: usize) -> usize {
-    rows + rows / 4 + 10
+/// Rows that the first search hands out, if the plan tells how many are read: some are dead, and some are only looked at to
+/// see that they come later.
+fn first_rows(wanted: Option<usize>) -> usize {
+    wanted.map_or(USUAL_ROWS + 5, |rows| rows + rows / 4 + 10)
 }
 
 /// Whether more may be found after what was found.
@@ -195,14 +195,14 @@ impl State {
             };
             with_nodes!(&begun.nodes, kind => {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
-                let wanted = wanted.unwrap_or(USUAL_ROWS);
-                let (width, widest) = (kind.search_width(ef, wanted), kind.search_width(ef, ef));
+                let (rows, first) = (wanted.unwrap_or(USUAL_ROWS), first_rows(wanted));
+                let (width, widest) = (kind.search_width(ef, rows), kind.search_width(ef, ef));
                 self.index.expect(begun.search.begin(&mut reader, width, ef, mode));
                 let is_all = mode == Mode::Resumable || begun.search.visits() < width as u64;
-                begun.second = (width < widest && with_reserve(wanted) < ef && !is_all).then(|| Second {
+                begun.second = (width < widest && first < ef && !is_all).then(|| Second {
                     width: widest,
                     count: ef,
-                    first: with_reserve(wanted),
+                    first,
                     handed_out: HashSet::new(),
                 });
             });

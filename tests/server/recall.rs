@@ -174,6 +174,29 @@ fn sentence_embeddings_are_found_as_well_as_by_pgvector() -> Result {
     findings.result()
 }
 
+/// The same for many rows: with an `ef_search` and a LIMIT, what pgvector finds, mean of three builds.
+const MANY: [(i32, usize, f64); 4] = [(40, 20, 0.982), (40, 40, 0.964), (100, 50, 0.987), (100, 100, 0.971)];
+
+#[test]
+fn up_to_ef_search_rows_are_found_as_well_as_by_pgvector() -> Result {
+    let database = Database::new("recall_many")?;
+    let mut client = database.client()?;
+    load_programs(&mut client, |_| ())?;
+    let mut findings = Findings::default();
+    for (ef_search, rows, pgvector) in MANY {
+        set(&mut client, "hnsw.ef_search", ef_search)?;
+        let questions = data::queries()?.into_iter().map(|query| query.embedding).collect();
+        let exam = Exam::new(&mut client, "programs", "<=>", questions, rows)?;
+        let what = format!("{rows} programs, ef_search = {ef_search}");
+        findings.add(exam.expect(&mut client, &what, pgvector - AS_GOOD));
+        // A plan that does not know the LIMIT: the scan begins as for few rows, and what is missed among these is lost.
+        set(&mut client, "plan_cache_mode", "force_generic_plan")?;
+        findings.add(exam.expect(&mut client, &format!("{what}, LIMIT unknown"), pgvector - 4.0 * AS_GOOD));
+        set(&mut client, "plan_cache_mode", "auto")?;
+    }
+    findings.result()
+}
+
 #[test]
 fn sentence_embeddings_inserted_one_by_one_are_found_as_well_as_by_pgvector() -> Result {
     let database = Database::new("recall_programs_inserted")?;
