@@ -71,10 +71,10 @@ pub unsafe extern "C-unwind" fn amcostestimate(
         let part = (visited_pages / f64::from(info.pages).max(1.0)).sqrt();
         let page_cost = random_page_cost - (random_page_cost - seq_page_cost) * part;
         let mut reading = visited_pages * page_cost;
-        if visited_pages > heap_pages && ratio < 0.5 {
+        if ratio < 0.5 {
             // A sequential scan's estimate leaves out the vectors that are stored out of line. It would win against the index
             // for no other reason, so the index is not charged for more than the table's own pages either.
-            reading = heap_pages * seq_page_cost;
+            reading = reading.min(heap_pages * seq_page_cost);
         }
 
         *startup_cost = arithmetic + reading;

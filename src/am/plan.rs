@@ -108,9 +108,8 @@ unsafe fn number(expression: *mut pg_sys::Node, none: Option<u64>) -> Option<u64
     }
 }
 
-/// Tells the index scans of ours that a node returns rows of, in order, how many of them are read.
-///
-/// One with a filter is not told: nobody knows how many rows pass it.
+/// Tells the index scans of ours that a node returns rows of, in order, how many of them are read: of one with a filter, as many
+/// more as the planner thinks that the filter leaves out.
 ///
 /// # Safety
 /// `node` is a finished plan, or null.
@@ -124,17 +123,21 @@ unsafe fn tell_rows(node: *mut pg_sys::Plan, rows: u64) {
             let children = elements((*node.cast::<pg_sys::MergeAppend>()).mergeplans);
             children.for_each(|child| tell_rows(child, rows));
         }
-        if !is_a(node.cast(), pg_sys::NodeTag::T_IndexScan) || !(*node).qual.is_null() {
+        if !is_a(node.cast(), pg_sys::NodeTag::T_IndexScan) {
             return;
         }
         let scan = &*node.cast::<pg_sys::IndexScan>();
-        if scan.indexorderby.is_null() || !is_of_ours(scan.indexid) {
+        if scan.indexorderby.is_null() {
             return;
         }
+        let Some(indexed) = rows_of_ours(scan.indexid) else { return };
+        let is_filtered = !(*node).qual.is_null();
+        let share = if is_filtered { ((*node).plan_rows / indexed.max(1.0)).min(1.0) } else { 1.0 };
+        // More than the number holds becomes the most it holds.
+        let rows = (rows as f64 / share).ceil() as u32;
         for order_by in elements::<pg_sys::Node>(scan.indexorderby) {
             if is_a(order_by, pg_sys::NodeTag::T_OpExpr) {
-                (*order_by.cast::<pg_sys::OpExpr>()).inputcollid =
-                    u32::try_from(rows).unwrap_or(u32::MAX).into();
+                (*order_by.cast::<pg_sys::OpExpr>()).inputcollid = rows.into();
             }
         }
     }
@@ -182,7 +185,7 @@ unsafe fn skip_unread_distances(top: *mut pg_sys::Plan) {
             return;
         }
         let scan = &*plan.cast::<pg_sys::IndexScan>();
-        if scan.indexorderbyorig.is_null() || !is_of_ours(scan.indexid) {
+        if scan.indexorderbyorig.is_null() || rows_of_ours(scan.indexid).is_none() {
             return;
         }
         while let Some(entry) = last_junk((*plan).targetlist)
@@ -201,15 +204,18 @@ unsafe fn skip_unread_distances(top: *mut pg_sys::Plan) {
     }
 }
 
-/// Whether an index, which the planner has locked, is of one of our access methods.
-fn is_of_ours(index: pg_sys::Oid) -> bool {
+/// The rows that an index of one of our access methods had when somebody last counted; `None` if it is another's. The planner
+/// has locked it.
+fn rows_of_ours(index: pg_sys::Oid) -> Option<f64> {
     // SAFETY: an open index has a pg_class row.
-    unsafe {
+    let (method, rows) = unsafe {
         let relation = pg_sys::index_open(index, pg_sys::NoLock as _);
-        let method = (*(*relation).rd_rel).relam;
+        let class = &*(*relation).rd_rel;
+        let found = (class.relam, f64::from(class.reltuples));
         pg_sys::index_close(relation, pg_sys::NoLock as _);
-        is_ours(method)
-    }
+        found
+    };
+    is_ours(method).then_some(rows)
 }
 
 /// The last entry of a target list, if it is junk.
