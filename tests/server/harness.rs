@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use xtask::cluster::{Cluster, PORT, Plan, SUPERUSER};
 pub use xtask::demo::data::Vector;
+use xtask::process;
 
 pub type Result<T = ()> = anyhow::Result<T>;
 
@@ -69,9 +70,32 @@ impl Server {
             .setting("jit", "off")
     }
 
+    /// A server that loses nothing acknowledged. fsync matters to machines that crash, not to servers.
+    pub fn logging_plan(label: &str) -> Plan {
+        Self::plan(label)
+            .setting("fsync", "off")
+            // Replay compares each page with an image of it: what was not logged, or is replayed otherwise, stops recovery.
+            .setting("wal_consistency_checking", "generic")
+    }
+
     /// One of its own, for a test that does things to the whole of it.
     pub fn start(plan: &Plan) -> Result<Self> {
         Ok(Self { cluster: plan.start(&xtask::testing::postgres()?)? })
+    }
+
+    /// A standby of this server, fed by streaming.
+    pub fn follow(&self, label: &str) -> Result<Self> {
+        let standby = Self { cluster: Self::plan(label).create(&xtask::testing::postgres()?)? };
+        let data = standby.cluster.data_dir();
+        std::fs::remove_dir_all(&data)?;
+        let mut backup = self.cluster.server_command("pg_basebackup");
+        backup.arg("-D").arg(&data).args(["-R", "-X", "stream", "-c", "fast"]);
+        process::output(&mut backup).context("no base backup")?;
+        let sockets = standby.cluster.socket_dir().to_string_lossy().into_owned();
+        standby.cluster.append_setting("unix_socket_directories", &sockets)?;
+        standby.cluster.append_setting("hot_standby_feedback", "on")?;
+        standby.cluster.start()?;
+        Ok(standby)
     }
 
     /// Makes a database with the extension in it.
@@ -102,6 +126,15 @@ impl Server {
         ensure!(found.is_empty(), "the server's log says:\n{}", found.join("\n"));
         Ok(())
     }
+}
+
+/// Waits until the standby has replayed what the primary has written.
+pub fn catch_up(primary: &mut Client, standby: &mut Client) -> Result {
+    let written: String = primary.query_one("SELECT pg_current_wal_lsn()::text", &[])?.get(0);
+    wait_for("replay", || {
+        let query = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
+        Ok(standby.query_one(query, &[&written])?.get(0))
+    })
 }
 
 /// A database of one test.
