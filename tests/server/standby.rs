@@ -90,8 +90,12 @@ fn a_standby_answers_as_its_primary_does() -> Result {
     })?;
     println!("{} queries on the standby meanwhile", queries.load(Ordering::Relaxed));
 
-    // The primary goes, the standby takes over and writes.
     catch_up(&mut here, &mut there)?;
+    for number in 0..METRICS.len() {
+        check_index(&mut there, &format!("points_{number}"))?;
+    }
+
+    // The primary goes, the standby takes over and writes.
     primary.cluster.kill()?;
     there.batch_execute("SELECT pg_promote()")?;
     copy(&mut there, "points", 5000, &Random::new(105).vectors(200, DIMENSIONS))?;
