@@ -3,8 +3,10 @@
 use anyhow::{Context, bail, ensure};
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::error::{DbError, SqlState};
-use postgres::types::Type;
+use postgres::types::private::BytesMut;
+use postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Config, NoTls};
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use xtask::cluster::{Cluster, PORT, Plan, SUPERUSER};
@@ -264,6 +266,31 @@ impl Random {
     }
 }
 
+/// A value of any type in its text form.
+#[derive(Debug)]
+pub struct Text(pub String);
+
+impl ToSql for Text {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> std::result::Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
 /// Creates a table `(id int, v vector)` and fills it; ids count from 0.
 pub fn create_table(client: &mut Client, table: &str, vectors: &[Vector]) -> Result {
     let dimensions = vectors.first().context("a table of no vectors has no dimensions")?.0.len();
@@ -317,7 +344,7 @@ pub fn by_index(
     client: &mut Client,
     table: &str,
     operator: &str,
-    query: &Vector,
+    query: &(dyn ToSql + Sync),
     limit: i64,
 ) -> Result<Nearest> {
     let rows = client.query(
@@ -333,21 +360,21 @@ pub fn by_index(
 }
 
 /// Queries with the truth about them.
-pub struct Exam {
+pub struct Exam<Q = Vector> {
     table: String,
     operator: String,
     wanted: usize,
     /// With each query, the distance of the last row that belongs into its answer.
-    questions: Vec<(Vector, f64)>,
+    questions: Vec<(Q, f64)>,
 }
 
-impl Exam {
+impl<Q: ToSql + Sync> Exam<Q> {
     /// Finds the truth by looking at all rows.
     pub fn new(
         client: &mut Client,
         table: &str,
         operator: &str,
-        queries: Vec<Vector>,
+        queries: Vec<Q>,
         wanted: usize,
     ) -> Result<Self> {
         let exact =
