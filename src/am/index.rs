@@ -61,9 +61,12 @@ impl Index {
         Self { relation, pages: unsafe { Buffers::new(relation) } }
     }
 
-    /// Opens an index of one of our access methods, calls `look`, and closes it. Rows cannot come or go meanwhile.
+    /// Opens an index of one of our access methods, calls `look`, and closes it. Rows cannot come or go meanwhile, except
+    /// on a standby: only replay writes there, no reader's lock holds it up, and a lock that would is not to be had.
     pub fn with_writers_kept_out<R>(index: pg_sys::Oid, look: impl FnOnce(&Index) -> R) -> R {
-        let lock = pg_sys::ShareLock as pg_sys::LOCKMODE;
+        // SAFETY: reads a flag in shared memory.
+        let is_standby = unsafe { pg_sys::RecoveryInProgress() };
+        let lock = if is_standby { pg_sys::AccessShareLock } else { pg_sys::ShareLock } as pg_sys::LOCKMODE;
         // SAFETY: the table is locked before the index, as everybody does it. An error closes both; otherwise the locks stay
         // until the transaction ends, and the index is open as long as `look` runs.
         unsafe {

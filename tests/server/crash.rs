@@ -10,13 +10,8 @@ use xtask::cluster::Stop;
 const DIMENSIONS: usize = 30;
 const CREATE: &str = "CREATE INDEX points_hnsw ON points USING hnsw (v vector_l2_ops)";
 
-/// A server that loses nothing acknowledged. fsync matters to machines that crash, not to servers.
 fn start(label: &str) -> Result<Server> {
-    let plan = Server::plan(label)
-        .setting("fsync", "off")
-        .setting("max_prepared_transactions", "5")
-        // Replay compares each page with an image of it: what was not logged, or is replayed otherwise, stops recovery.
-        .setting("wal_consistency_checking", "generic");
+    let plan = Server::logging_plan(label).setting("max_prepared_transactions", "5");
     let server = Server::start(&plan)?;
     server.create_database("crash")?;
     Ok(server)

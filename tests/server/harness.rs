@@ -3,12 +3,15 @@
 use anyhow::{Context, bail, ensure};
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::error::{DbError, SqlState};
-use postgres::types::Type;
+use postgres::types::private::BytesMut;
+use postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Config, NoTls};
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use xtask::cluster::{Cluster, PORT, Plan, SUPERUSER};
 pub use xtask::demo::data::Vector;
+use xtask::process;
 
 pub type Result<T = ()> = anyhow::Result<T>;
 
@@ -69,9 +72,32 @@ impl Server {
             .setting("jit", "off")
     }
 
+    /// A server that loses nothing acknowledged. fsync matters to machines that crash, not to servers.
+    pub fn logging_plan(label: &str) -> Plan {
+        Self::plan(label)
+            .setting("fsync", "off")
+            // Replay compares each page with an image of it: what was not logged, or is replayed otherwise, stops recovery.
+            .setting("wal_consistency_checking", "generic")
+    }
+
     /// One of its own, for a test that does things to the whole of it.
     pub fn start(plan: &Plan) -> Result<Self> {
         Ok(Self { cluster: plan.start(&xtask::testing::postgres()?)? })
+    }
+
+    /// A standby of this server, fed by streaming.
+    pub fn follow(&self, label: &str) -> Result<Self> {
+        let standby = Self { cluster: Self::plan(label).create(&xtask::testing::postgres()?)? };
+        let data = standby.cluster.data_dir();
+        std::fs::remove_dir_all(&data)?;
+        let mut backup = self.cluster.server_command("pg_basebackup");
+        backup.arg("-D").arg(&data).args(["-R", "-X", "stream", "-c", "fast"]);
+        process::output(&mut backup).context("no base backup")?;
+        let sockets = standby.cluster.socket_dir().to_string_lossy().into_owned();
+        standby.cluster.append_setting("unix_socket_directories", &sockets)?;
+        standby.cluster.append_setting("hot_standby_feedback", "on")?;
+        standby.cluster.start()?;
+        Ok(standby)
     }
 
     /// Makes a database with the extension in it.
@@ -102,6 +128,15 @@ impl Server {
         ensure!(found.is_empty(), "the server's log says:\n{}", found.join("\n"));
         Ok(())
     }
+}
+
+/// Waits until the standby has replayed what the primary has written.
+pub fn catch_up(primary: &mut Client, standby: &mut Client) -> Result {
+    let written: String = primary.query_one("SELECT pg_current_wal_lsn()::text", &[])?.get(0);
+    wait_for("replay", || {
+        let query = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
+        Ok(standby.query_one(query, &[&written])?.get(0))
+    })
 }
 
 /// A database of one test.
@@ -231,6 +266,31 @@ impl Random {
     }
 }
 
+/// A value of any type in its text form.
+#[derive(Debug)]
+pub struct Text(pub String);
+
+impl ToSql for Text {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> std::result::Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
 /// Creates a table `(id int, v vector)` and fills it; ids count from 0.
 pub fn create_table(client: &mut Client, table: &str, vectors: &[Vector]) -> Result {
     let dimensions = vectors.first().context("a table of no vectors has no dimensions")?.0.len();
@@ -284,7 +344,7 @@ pub fn by_index(
     client: &mut Client,
     table: &str,
     operator: &str,
-    query: &Vector,
+    query: &(dyn ToSql + Sync),
     limit: i64,
 ) -> Result<Nearest> {
     let rows = client.query(
@@ -300,21 +360,21 @@ pub fn by_index(
 }
 
 /// Queries with the truth about them.
-pub struct Exam {
+pub struct Exam<Q = Vector> {
     table: String,
     operator: String,
     wanted: usize,
     /// With each query, the distance of the last row that belongs into its answer.
-    questions: Vec<(Vector, f64)>,
+    questions: Vec<(Q, f64)>,
 }
 
-impl Exam {
+impl<Q: ToSql + Sync> Exam<Q> {
     /// Finds the truth by looking at all rows.
     pub fn new(
         client: &mut Client,
         table: &str,
         operator: &str,
-        queries: Vec<Vector>,
+        queries: Vec<Q>,
         wanted: usize,
     ) -> Result<Self> {
         let exact =

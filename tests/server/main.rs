@@ -14,6 +14,7 @@ mod harness;
 mod beside;
 mod build;
 mod cancel;
+mod classes;
 mod concurrency;
 mod crash;
 mod iterative;

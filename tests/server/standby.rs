@@ -4,33 +4,8 @@ use crate::harness::*;
 use anyhow::{Context, ensure};
 use postgres::Client;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use xtask::process;
 
 const DIMENSIONS: usize = 32;
-
-/// A standby of the server, fed by streaming.
-fn follow(primary: &Server, label: &str) -> Result<Server> {
-    let standby = Server { cluster: Server::plan(label).create(&xtask::testing::postgres()?)? };
-    let data = standby.cluster.data_dir();
-    std::fs::remove_dir_all(&data)?;
-    let mut backup = primary.cluster.server_command("pg_basebackup");
-    backup.arg("-D").arg(&data).args(["-R", "-X", "stream", "-c", "fast"]);
-    process::output(&mut backup).context("no base backup")?;
-    let sockets = standby.cluster.socket_dir().to_string_lossy().into_owned();
-    standby.cluster.append_setting("unix_socket_directories", &sockets)?;
-    standby.cluster.append_setting("hot_standby_feedback", "on")?;
-    standby.cluster.start()?;
-    Ok(standby)
-}
-
-/// Waits until the standby has replayed what the primary has written.
-fn catch_up(primary: &mut Client, standby: &mut Client) -> Result {
-    let written: String = primary.query_one("SELECT pg_current_wal_lsn()::text", &[])?.get(0);
-    wait_for("replay", || {
-        let query = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
-        Ok(standby.query_one(query, &[&written])?.get(0))
-    })
-}
 
 /// Both must bring the same rows in the same order.
 fn compare(primary: &mut Client, standby: &mut Client, seed: u64, what: &str) -> Result {
@@ -57,10 +32,7 @@ fn compare(primary: &mut Client, standby: &mut Client, seed: u64, what: &str) ->
 
 #[test]
 fn a_standby_answers_as_its_primary_does() -> Result {
-    let plan = Server::plan("standby-primary")
-        .setting("fsync", "off")
-        .setting("wal_consistency_checking", "generic");
-    let primary = Server::start(&plan)?;
+    let primary = Server::start(&Server::logging_plan("standby-primary"))?;
     primary.create_database("followed")?;
     let mut here = primary.client("followed")?;
     create_table(&mut here, "points", &Random::new(101).vectors(1000, DIMENSIONS))?;
@@ -71,7 +43,7 @@ fn a_standby_answers_as_its_primary_does() -> Result {
     };
     here.batch_execute(&create(0))?;
     here.batch_execute(&create(1))?;
-    let standby = follow(&primary, "standby")?;
+    let standby = primary.follow("standby")?;
     here.batch_execute(&create(2))?;
     here.batch_execute(&create(3))?;
     let mut there = standby.client("followed")?;
@@ -118,8 +90,12 @@ fn a_standby_answers_as_its_primary_does() -> Result {
     })?;
     println!("{} queries on the standby meanwhile", queries.load(Ordering::Relaxed));
 
-    // The primary goes, the standby takes over and writes.
     catch_up(&mut here, &mut there)?;
+    for number in 0..METRICS.len() {
+        check_index(&mut there, &format!("points_{number}"))?;
+    }
+
+    // The primary goes, the standby takes over and writes.
     primary.cluster.kill()?;
     there.batch_execute("SELECT pg_promote()")?;
     copy(&mut there, "points", 5000, &Random::new(105).vectors(200, DIMENSIONS))?;
