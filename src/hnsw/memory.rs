@@ -167,8 +167,9 @@ impl<V: Clone> Memory<V> {
                 let (id, capacity) = (tuple(node, level), self.params.capacity(level));
                 let value = self.nodes[node].value.clone();
                 let mut graph = self.about(&value);
-                let repair =
-                    planner.repair(&mut graph, self.params, id, level, capacity).expect("a sound graph");
+                let repair = planner
+                    .repair(&mut graph, self.params, id, level, capacity, false)
+                    .expect("a sound graph");
                 let repair = repair.expect("a node that is there");
                 let mut list = written(&repair.kept);
                 let added = written(&repair.added);

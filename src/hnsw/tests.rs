@@ -393,6 +393,6 @@ proptest! {
         }
         let mut planner = Planner::new();
         let _ = planner.insert(&mut about, PARAMS, 3);
-        let _ = planner.repair(&mut about, PARAMS, tuple(0, 0), 0, 16);
+        let _ = planner.repair(&mut about, PARAMS, tuple(0, 0), 0, 16, false);
     }
 }

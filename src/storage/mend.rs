@@ -73,7 +73,14 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
     ) -> Result<()> {
         let Patient { tid, level, own, .. } = patient;
         let mut reader = reader(self.store, self.kind, patient, copies);
-        let plan = planner.repair(&mut reader, self.params, *tid, *level, self.slots_of(*level))?;
+        let plan = planner.repair(
+            &mut reader,
+            self.params,
+            *tid,
+            *level,
+            self.slots_of(*level),
+            !self.kind.forces_ways_in(),
+        )?;
         let Some(Repair { mut kept, added, met }) = plan else { return Ok(()) };
         let added_to: Vec<IndexTid> = added.iter().map(|link| link.id).collect();
         kept.extend(added);
