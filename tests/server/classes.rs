@@ -59,9 +59,12 @@ fn bits<const TIMES: usize>(random: &mut Random) -> String {
 /// From few to 40 elements that matter; now and then a thousand small ones besides, for which a page is too small.
 fn sparse(random: &mut Random) -> String {
     let share = 0.2 + 0.8 * random.unit();
-    let mut elements: Vec<String> = (1..=40)
-        .filter_map(|index| (random.unit() < share).then(|| format!("{index}:{}", 0.01 + random.unit())))
-        .collect();
+    let mut elements = Vec::new();
+    for index in 1..=40 {
+        if random.unit() < share {
+            elements.push(format!("{index}:{}", 0.01 + random.unit()));
+        }
+    }
     if random.below(40) == 0 {
         elements.extend((501..=1450).map(|index| format!("{index}:{}", 0.001 + 0.001 * random.unit())));
     }
