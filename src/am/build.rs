@@ -38,6 +38,9 @@ const WAITING_BATCHES: usize = 4;
 /// Pages beyond the limit that insertions under way may still take.
 const HEADROOM_PAGES: u32 = 4096;
 
+/// Pages that are written out between two looks for interrupts.
+const PAGES_AT_ONCE: usize = 64;
+
 const PHASE_INITIALISE: i64 = 1;
 const PHASE_LOAD: i64 = 2;
 const PHASE_LINK: i64 = 3;
@@ -358,10 +361,11 @@ impl<K: Kind + Sync> Rest<'_, K> {
     }
 
     fn write_out(&self, pages: &MemoryPages) {
-        for block in 0..pages.blocks() {
+        let blocks: Vec<u32> = (0..pages.blocks()).collect();
+        for some in blocks.chunks(PAGES_AT_ONCE) {
             pgrx::check_for_interrupts!();
-            let page = self.index.expect(pages.read(block));
-            self.index.pages.append_unlogged(&page);
+            let some: Result<Vec<_>, Error> = some.iter().map(|&block| pages.read(block)).collect();
+            self.index.pages.append_unlogged(&self.index.expect(some));
         }
         self.index.pages.log_all_pages_if_logged();
     }

@@ -351,6 +351,43 @@ impl Buffers {
         }
     }
 
+    /// From one to `most` new pages at the end, which nobody else adds pages to.
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    fn new_buffers(&self, _most: usize) -> Vec<Locked> {
+        vec![self.new_buffer()]
+    }
+
+    /// From one to `most` new pages at the end, which nobody else adds pages to.
+    ///
+    /// PostgreSQL writes zeros to add few pages, but only reserves the room for many.
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    fn new_buffers(&self, most: usize) -> Vec<Locked> {
+        /// A session can hold no more than 200 locks at once.
+        const MOST: usize = 64;
+        let mut buffers = vec![0; most.min(MOST)];
+        let mut added = 0;
+        // SAFETY: the relation is open, and there is room for as many buffers as are asked for.
+        unsafe {
+            let relation = pg_sys::BufferManagerRelation { rel: self.relation, ..Default::default() };
+            pg_sys::ExtendBufferedRelBy(
+                relation,
+                pg_sys::ForkNumber::MAIN_FORKNUM,
+                std::ptr::null_mut(),
+                0,
+                buffers.len() as u32,
+                buffers.as_mut_ptr(),
+                &mut added,
+            );
+        }
+        buffers.truncate(added as usize);
+        let locked = buffers.into_iter().map(|buffer| {
+            // SAFETY: the buffer is pinned.
+            unsafe { unguarded::LockBuffer(buffer, pg_sys::BUFFER_LOCK_EXCLUSIVE as _) };
+            Locked(buffer)
+        });
+        locked.collect()
+    }
+
     /// The page this session last put a node on, where the next one goes too if it fits.
     fn target_block(&self) -> Option<u32> {
         // SAFETY: the relation is open; its storage manager's entry, if there is one, is valid until invalidations are
@@ -436,13 +473,19 @@ impl Buffers {
         }
     }
 
-    /// Appends a finished page without logging it. The relation is new and nobody else can see it yet.
-    pub fn append_unlogged(&self, page: &Page) {
-        let buffer = self.new_buffer();
-        // SAFETY: the buffer is exclusively locked, and as large as a page.
-        unsafe {
-            std::ptr::copy_nonoverlapping(page, buffer.page(), 1);
-            pg_sys::MarkBufferDirty(buffer.0);
+    /// Appends finished pages without logging them. The relation is new and nobody else can see it yet.
+    pub fn append_unlogged<P: Deref<Target = Page>>(&self, mut pages: &[P]) {
+        while !pages.is_empty() {
+            let buffers = self.new_buffers(pages.len());
+            let (these, rest) = pages.split_at(buffers.len());
+            for (buffer, page) in buffers.iter().zip(these) {
+                // SAFETY: the buffer is exclusively locked, and as large as a page.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(&raw const **page, buffer.page(), 1);
+                    pg_sys::MarkBufferDirty(buffer.0);
+                }
+            }
+            pages = rest;
         }
     }
 
