@@ -3,7 +3,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use quartzdb::metric::{Geometry, Metric};
 use quartzdb::quantizer::{
-    Bits, Encoder, Estimator, Frame, GROUP, GroupLayout, InsertEstimator, Length, Magnitude, Query, Sq8, sq8,
+    Bits, Encoder, Estimator, Frame, GROUP, GroupLayout, Length, Magnitude, Query, Sq8, sq8,
 };
 use std::hint::black_box;
 use std::time::Duration;
@@ -59,17 +59,13 @@ fn neighbours(c: &mut Criterion) {
         let estimator = Estimator::new(layout, Geometry::L2Squared, &query);
         let groups = layout.groups(&group, 0, GROUP, GROUP);
         c.bench_function(&format!("score/{name}"), |b| {
-            b.iter(|| estimator.estimate(black_box(groups), 1.0, f32::NEG_INFINITY, &mut |_, bound| bound))
+            b.iter(|| {
+                estimator.estimate(black_box(groups), 1.0, f32::NEG_INFINITY, &mut |_| f32::NEG_INFINITY)
+            })
         });
-        let mut codes = vec![0; d];
-        let header = sq8::encode(&query, Magnitude::Ordinary, Length::Any, &mut codes);
-        let stored = Sq8 { header, codes: &codes };
-        let mut insert = InsertEstimator::new(layout, Geometry::L2Squared);
-        c.bench_function(&format!("insert estimator/{name}"), |b| {
-            b.iter(|| insert.prepare(black_box(stored)))
-        });
-        c.bench_function(&format!("insert score/{name}"), |b| {
-            b.iter(|| _ = black_box(insert.score(black_box(groups), 1.0)))
+        let mut estimates = Vec::new();
+        c.bench_function(&format!("score all/{name}"), |b| {
+            b.iter(|| estimator.estimate_all(black_box(groups), 1.0, &mut estimates))
         });
     }
 }

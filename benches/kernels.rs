@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use half::f16;
-use quartzdb::kernels::{Arranged, GROUP, Groups, Kernels, Own, QueryQ4, StoredU8, available};
+use quartzdb::kernels::{Arranged, Groups, Kernels, Own, QueryQ4, available};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -129,12 +129,6 @@ fn codes(c: &mut Criterion) {
     });
 }
 
-fn arranged(arrange: impl FnOnce(&mut Arranged)) -> Arranged {
-    let mut arranged = Arranged::default();
-    arrange(&mut arranged);
-    arranged
-}
-
 /// Scoring a node's 32 neighbours, and making what that needs.
 fn groups(c: &mut Criterion) {
     const LINKS: usize = 32;
@@ -145,35 +139,22 @@ fn groups(c: &mut Criterion) {
             let values: Vec<i8> = bytes(d, 2).iter().map(|c| (c % 16) as i8 - 8).collect();
             let mut vector = None;
             move |k| {
-                let vector = vector.get_or_insert_with(|| arranged(|to| k.arrange_i4(&values, to)));
+                let vector = vector.get_or_insert_with(|| {
+                    let mut vector = Arranged::default();
+                    k.arrange_i4(&values, &mut vector);
+                    vector
+                });
                 let groups =
                     Groups { bytes: black_box(&node), lane_bytes, gap: 0, slots: LINKS, links: LINKS };
                 let query = QueryQ4 { vector: black_box(vector), step: 0.1, centre: 1.0 };
-                k.estimate_q4(groups, query, Own::Plus(1.0), f32::NEG_INFINITY, &mut |_, _| {
-                    f32::NEG_INFINITY
-                });
+                k.estimate_q4(groups, query, Own::Plus(1.0), f32::NEG_INFINITY, &mut |_| f32::NEG_INFINITY);
             }
         });
     }
-    kernel(c, "estimate_u8_1bit", |d| {
-        let lane_bytes = d / 8;
-        let (node, codes) = (bytes(LINKS * (lane_bytes + 8), 1), bytes(d, 2));
-        let (mut vector, mut out) = (None, [[0.0; GROUP]; LINKS / GROUP]);
-        move |k| {
-            let vector = vector.get_or_insert_with(|| arranged(|to| k.arrange_u8(&codes, to)));
-            let groups = Groups { bytes: black_box(&node), lane_bytes, gap: 0, slots: LINKS, links: LINKS };
-            let vector = StoredU8 { vector: black_box(vector), lo: 0.1, step: 0.1, centre: 1.0 };
-            k.estimate_u8(groups, vector, Own::Plus(1.0), 0.0, black_box(&mut out));
-        }
-    });
     kernel(c, "arrange_i4", |d| {
         let values: Vec<i8> = bytes(d, 2).iter().map(|c| (c % 16) as i8 - 8).collect();
         let mut vector = Arranged::default();
         move |k| k.arrange_i4(black_box(&values), black_box(&mut vector))
-    });
-    kernel(c, "arrange_u8", |d| {
-        let (codes, mut vector) = (bytes(d, 2), Arranged::default());
-        move |k| k.arrange_u8(black_box(&codes), black_box(&mut vector))
     });
     for bits in [4, 8] {
         kernel(c, &format!("pack_planes_{bits}"), |d| {

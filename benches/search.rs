@@ -93,7 +93,7 @@ fn selection(c: &mut Criterion, index: &Index, vectors: &[&[f32]]) {
         c.bench_function(&format!("select/{width} candidates"), |b| {
             b.iter_batched(
                 hits,
-                |mut hits| select(&mut hits, PARAMS.m, |one, other| kind.between(one, other)),
+                |mut hits| select(&mut hits, PARAMS.m, kind.alpha(), |one, other| kind.between(one, other)),
                 BatchSize::SmallInput,
             )
         });

@@ -5,9 +5,9 @@
 //! node is compared with the links as they are coded in the node, the flags are brought up to date by that one
 //! comparison, and a full node gives up the farthest flagged link.
 //!
-//! What a tie hides is said at [`hides`]: without care, equal vectors drive all others out of a list.
+//! What a tie hides is said at [`Alpha::hides`]: without care, equal vectors drive all others out of a list.
 
-use super::select::hides;
+use super::select::Alpha;
 
 /// How many links a node can have: m = 100 means 200, and up to a quarter more to fill a page.
 pub const MAX_LINKS: usize = 256;
@@ -47,7 +47,8 @@ impl Flags {
 
 /// A new node as a full or not so full node sees it.
 ///
-/// Only the order of distances counts, so they may be squared, negative or estimates, as long as all are of one kind.
+/// Distances may be squared, negative or estimates, as long as all are of one kind, for which `alpha` is made. If that is one,
+/// only their order counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Newcomer<'a> {
     /// From this node to the new one (D).
@@ -56,6 +57,7 @@ pub struct Newcomer<'a> {
     pub to_neighbours: &'a [f32],
     /// From the new node to each of these neighbours (E).
     pub between: &'a [f32],
+    pub alpha: Alpha,
 }
 
 /// What becomes of a new node's link.
@@ -71,13 +73,13 @@ impl Newcomer<'_> {
     /// Decides for a node with these flags and room for `capacity` links, of which the slices' length are taken.
     pub fn decide(&self, mut flags: Flags, capacity: usize) -> Decision {
         let taken = self.to_neighbours.len();
-        let distance = comparable(self.distance);
+        let (distance, alpha) = (comparable(self.distance), self.alpha);
         let hiding =
-            self.slots_where(|own, between| (own <= distance) & hides(own, between, distance), &flags);
+            self.slots_where(|own, between| (own <= distance) & alpha.hides(own, between, distance), &flags);
         let is_hidden = !hiding.is_empty();
         if !is_hidden {
             flags = flags.or(self.slots_where(
-                |own, between| (own > distance) & hides(distance, between, own),
+                |own, between| (own > distance) & alpha.hides(distance, between, own),
                 &Flags::default(),
             ));
         }
@@ -85,10 +87,11 @@ impl Newcomer<'_> {
             taken
         } else {
             // The new node is itself one of those which may go, if it is hidden or nobody is.
-            let only_flagged = is_hidden || (0..taken).any(|slot| flags.get(slot));
+            let only_flagged = is_hidden || !flags.is_empty();
             let newcomer = (is_hidden || !only_flagged).then_some((distance, None));
-            let links = (0..taken).filter(|&slot| !only_flagged || flags.get(slot));
-            let links = links.map(|slot| (comparable(self.to_neighbours[slot]), Some(slot)));
+            let links =
+                self.to_neighbours.iter().enumerate().filter(|&(slot, _)| !only_flagged || flags.get(slot));
+            let links = links.map(|(slot, &own)| (comparable(own), Some(slot)));
             let farthest =
                 newcomer.into_iter().chain(links).reduce(|far, next| if next.0 > far.0 { next } else { far });
             match farthest {
@@ -107,10 +110,18 @@ impl Newcomer<'_> {
     #[inline]
     fn slots_where(&self, is_so: impl Fn(f32, f32) -> bool, except: &Flags) -> Flags {
         let mut slots = Flags::default();
-        let chunks = self.to_neighbours.chunks(64).zip(self.between.chunks(64));
-        for (word, (own, between)) in slots.0.iter_mut().zip(chunks) {
-            for (bit, (&own, &between)) in own.iter().zip(between).enumerate() {
-                *word |= u64::from(is_so(comparable(own), comparable(between))) << bit;
+        let (own, own_rest) = self.to_neighbours.as_chunks::<8>();
+        let (between, between_rest) = self.between.as_chunks::<8>();
+        let eights = own.iter().zip(between).map(|(own, between)| eight_where(own, between, &is_so));
+        let rest = || {
+            let mut padded = [[0.0; 8]; 2];
+            padded[0][..own_rest.len()].copy_from_slice(own_rest);
+            padded[1][..between_rest.len()].copy_from_slice(between_rest);
+            eight_where(&padded[0], &padded[1], &is_so) & ((1 << own_rest.len()) - 1)
+        };
+        for (i, eight) in eights.chain(std::iter::once_with(rest)).enumerate() {
+            if let Some(word) = slots.0.get_mut(i / 8) {
+                *word |= eight << (i % 8 * 8);
             }
         }
         slots.0.iter_mut().zip(except.0).for_each(|(word, except)| *word &= !except);
@@ -135,6 +146,16 @@ impl Newcomer<'_> {
             None => Decision::Refuse,
         }
     }
+}
+
+/// The lanes of which a predicate holds, as the bits of a byte.
+#[inline]
+fn eight_where(own: &[f32; 8], between: &[f32; 8], is_so: impl Fn(f32, f32) -> bool) -> u64 {
+    let mut bits = [0u32; 8];
+    for lane in 0..8 {
+        bits[lane] = u32::from(is_so(comparable(own[lane]), comparable(between[lane]))) << lane;
+    }
+    u64::from(bits.iter().sum::<u32>())
 }
 
 /// A distance that is not a number counts as the farthest.
@@ -164,8 +185,12 @@ mod tests {
 
     impl Case {
         fn decide(&self) -> Decision {
-            let newcomer =
-                Newcomer { distance: self.distance, to_neighbours: &self.own, between: &self.between };
+            let newcomer = Newcomer {
+                distance: self.distance,
+                to_neighbours: &self.own,
+                between: &self.between,
+                alpha: Alpha::ONE,
+            };
             newcomer.decide(self.flags, self.capacity)
         }
 
@@ -285,7 +310,12 @@ mod tests {
 
     #[test]
     fn a_node_nobody_takes_gets_the_farthest_link_it_shares_flagged_ones_first() {
-        let newcomer = Newcomer { distance: 9.0, to_neighbours: &[1.0, 5.0, 3.0, 7.0], between: &[9.0; 4] };
+        let newcomer = Newcomer {
+            distance: 9.0,
+            to_neighbours: &[1.0, 5.0, 3.0, 7.0],
+            between: &[9.0; 4],
+            alpha: Alpha::ONE,
+        };
         let mut flags = Flags::default();
         flags.set(0, true);
         flags.set(2, true);
@@ -302,7 +332,7 @@ mod tests {
     #[test]
     fn no_slot_lies_beyond_the_flags() {
         let many = vec![1.0; MAX_LINKS];
-        let newcomer = Newcomer { distance: 2.0, to_neighbours: &many, between: &many };
+        let newcomer = Newcomer { distance: 2.0, to_neighbours: &many, between: &many, alpha: Alpha::ONE };
         assert_eq!(newcomer.decide(Flags::default(), 1000), Decision::Refuse);
     }
 

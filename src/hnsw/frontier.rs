@@ -128,6 +128,30 @@ impl<Id: TupleId> Frontier<Id> {
         }
     }
 
+    /// Offers numbered neighbours by estimates, each as [`offer_estimate`](Self::offer_estimate) does, and returns the bound from
+    /// then on.
+    #[inline]
+    pub fn offer_estimates(
+        &mut self,
+        estimates: impl Iterator<Item = (usize, f32)>,
+        id_of: impl Fn(usize) -> Id,
+    ) -> f32 {
+        let mut bound = self.bound();
+        for (number, estimate) in estimates {
+            if self.intake != Intake::Beam || !self.is_full() {
+                self.offer_estimate(id_of(number), estimate);
+                bound = self.bound();
+            } else if estimate < bound {
+                let id = id_of(number);
+                if self.seen.admit(id.into()) {
+                    self.insert(id, estimate);
+                    bound = self.bound();
+                }
+            }
+        }
+        bound
+    }
+
     /// Whether nobody claimed or offered this neighbour before; from now on somebody has.
     ///
     /// For nodes which have to read a neighbour in order to score it: whoever claims it reads it, once, and then

@@ -1,13 +1,18 @@
 //! What inserting a node writes (the paper's Algorithm 1), decided by reading only.
 
 use super::frontier::Intake;
-use super::select::select;
+use super::select::{Alpha, select};
 use super::{Graph, Hit, MAX_LEVEL, Met, Params, Search, TupleId};
 
 /// A graph whose payloads can be compared with each other: its query is a vector about to be linked.
 pub trait Linkable: Graph {
     /// The distance between two nodes, of the same kind as the distances to the query.
     fn distance_between(&self, one: &Self::Payload, other: &Self::Payload) -> f32;
+
+    /// When a link hides a neighbour, by distances of this kind.
+    fn alpha(&self) -> Alpha {
+        Alpha::ONE
+    }
 
     /// Whether the query could share the node of this payload instead of having its own.
     fn likeness(&self, payload: &Self::Payload) -> Likeness;
@@ -38,7 +43,7 @@ pub struct LevelPlan<Id, Payload> {
     /// The links of the new node, nearest first and fillers last. Empty on levels which the graph did not have before.
     pub links: Vec<Link<Id, Payload>>,
     /// The nodes that were visited, but for those with the new node's vector: between equal ones only a comparison of equal
-    /// codes is a tie, as [`hides`](super::hides) wants it.
+    /// codes is a tie, as [`Alpha::hides`] wants it.
     pub met: Met,
 }
 
@@ -141,7 +146,9 @@ impl<Id: TupleId, Payload> Planner<Id, Payload> {
     where
         G: Linkable<Id = Id, Payload = Payload>,
     {
-        let chosen = select(&mut self.candidates, count, |one, other| graph.distance_between(one, other));
+        let chosen = select(&mut self.candidates, count, graph.alpha(), |one, other| {
+            graph.distance_between(one, other)
+        });
         let links = self.candidates.drain(..).enumerate();
         let link =
             |(slot, Hit { distance, id, payload })| Link { id, distance, is_filler: slot >= chosen, payload };

@@ -1,8 +1,8 @@
 //! The graph in memory, for tests: any value, any distance, nodes of both kinds.
 
 use super::{
-    Decision, EntryPoint, Flags, Frontier, Graph, Likeness, Limits, Link, Linkable, Mode, Newcomer, Params,
-    Planner, Search, Visit, VisitOf, give_up,
+    Alpha, Decision, EntryPoint, Flags, Frontier, Graph, Likeness, Limits, Link, Linkable, Mode, Newcomer,
+    Params, Planner, Search, Visit, VisitOf, give_up,
 };
 use std::cmp::Ordering;
 
@@ -121,7 +121,12 @@ impl<V: Clone> Memory<V> {
             neighbours.iter().map(|&other| (self.distance)(value(link.id), value(other))).collect();
         let between: Vec<f32> =
             neighbours.iter().map(|&other| (self.distance)(value(new), value(other))).collect();
-        let newcomer = Newcomer { distance: link.distance, to_neighbours: &to_neighbours, between: &between };
+        let newcomer = Newcomer {
+            distance: link.distance,
+            to_neighbours: &to_neighbours,
+            between: &between,
+            alpha: Alpha::ONE,
+        };
         let decision = if insist {
             newcomer.insist(*flags, |slot| list(new).0.contains(&neighbours[slot]))
         } else if self.rule == Rule::OwnPage {

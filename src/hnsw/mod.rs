@@ -30,7 +30,7 @@ pub use insert::{LevelPlan, Likeness, Link, Linkable, Plan, Planner};
 pub use met::Met;
 pub use repair::Repair;
 pub use search::{Hit, Limits, Mode, Search};
-pub use select::{give_up, hides, select};
+pub use select::{Alpha, give_up, select};
 
 /// The highest level a node can have, as in pgvector: with m = 2 this is enough for 2^63 nodes.
 pub const MAX_LEVEL: u8 = 63;

@@ -2,6 +2,44 @@
 
 use super::Hit;
 
+/// How much nearer to a link than to the node itself a neighbour must be for the link to hide it: alpha times.
+///
+/// With more than one, a link spares those which are hardly nearer to it, and searches make fewer detours. (Vamana's alpha;
+/// Subramanya et al., DiskANN, NeurIPS 2019.) Only the order of distances counts for all else here, but this needs to know
+/// what they are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alpha {
+    factor: f32,
+    shift: f32,
+}
+
+impl Alpha {
+    /// The paper's rule: nearer is near enough. For distances of all kinds.
+    pub const ONE: Self = Self { factor: 1.0, shift: 0.0 };
+
+    /// For distances that grow in proportion to what alpha is about.
+    pub const fn of_proportional(alpha: f32) -> Self {
+        Self { factor: alpha, shift: 0.0 }
+    }
+
+    /// For negative inner products of vectors of length one, alpha being about their squared distances.
+    pub const fn of_inner_products(alpha: f32) -> Self {
+        Self { factor: alpha, shift: alpha - 1.0 }
+    }
+
+    /// Whether a link hides a neighbour behind it, which is not nearer to the node than the link (at distance `link`) is.
+    ///
+    /// A tie between the two ways hides only among neighbours at one distance. If an equal vector did not hide the next
+    /// one, equal vectors would drive all others out of a list; and if one that equals the node hid what is farther away, they
+    /// would, too.
+    #[inline]
+    pub fn hides(self, link: f32, between: f32, distance: f32) -> bool {
+        (self.factor * between + self.shift < distance)
+            | between.is_nan()
+            | ((between == distance) & (link == distance))
+    }
+}
+
 /// Reduces candidates, nearest first, to the at most `count` that become links, and returns how many of these the
 /// heuristic chose. They come first; after them, nearest first, *fillers* take the slots that were left.
 ///
@@ -12,6 +50,7 @@ use super::Hit;
 pub fn select<Id, Payload>(
     candidates: &mut Vec<Hit<Id, Payload>>,
     count: usize,
+    alpha: Alpha,
     mut distance_between: impl FnMut(&Payload, &Payload) -> f32,
 ) -> usize {
     let mut chosen = 0;
@@ -23,7 +62,7 @@ pub fn select<Id, Payload>(
         let Some(candidate) = rest.get(next - chosen) else { break };
         let mut is_apart = |link: &Hit<Id, Payload>| {
             let between = distance_between(&link.payload, &candidate.payload);
-            !hides(link.distance, between, candidate.distance)
+            !alpha.hides(link.distance, between, candidate.distance)
         };
         if links.iter().all(&mut is_apart) {
             // Behind the links chosen before, in front of the pruned ones, which stay in order.
@@ -49,22 +88,15 @@ pub fn give_up(distances: &[f32], mut distance_between: impl FnMut(usize, usize)
     let mut chosen: Vec<usize> = Vec::with_capacity(order.len());
     let mut passed_over = None;
     for &(distance, neighbour) in &order {
-        if chosen.iter().all(|&link| !hides(distances[link], distance_between(link, neighbour), distance)) {
+        let mut is_apart =
+            |&link: &usize| !Alpha::ONE.hides(distances[link], distance_between(link, neighbour), distance);
+        if chosen.iter().all(&mut is_apart) {
             chosen.push(neighbour);
         } else {
             passed_over = Some(neighbour);
         }
     }
     passed_over.or(order.last().map(|&(_, neighbour)| neighbour))
-}
-
-/// Whether a link hides a neighbour behind it, which is not nearer to the node than the link (at distance `link`) is.
-///
-/// A tie between the two ways hides only among neighbours at one distance. If an equal vector did not hide the next one,
-/// equal vectors would drive all others out of a list; and if one that equals the node hid what is farther away, they would,
-/// too.
-pub fn hides(link: f32, between: f32, distance: f32) -> bool {
-    (between < distance) | between.is_nan() | ((between == distance) & (link == distance))
 }
 
 #[cfg(test)]
@@ -122,7 +154,7 @@ mod tests {
             let count = random.below(20);
             let mut hits = candidates([5.0, 5.0], &points);
             let expected = as_printed(hits.clone(), count);
-            let chosen = select(&mut hits, count, squared_distance);
+            let chosen = select(&mut hits, count, Alpha::ONE, squared_distance);
             assert_eq!((hits.iter().map(|hit| hit.id).collect::<Vec<_>>(), chosen), expected);
         }
     }
@@ -148,7 +180,7 @@ mod tests {
     fn a_vector_like_the_nodes_own_hides_its_likes_and_no_others() {
         let points = [[5.0, 5.0], [5.0, 5.0], [8.0, 5.0], [5.0, 9.0]];
         let mut hits = candidates([5.0, 5.0], &points);
-        assert_eq!(select(&mut hits, 3, squared_distance), 3);
+        assert_eq!(select(&mut hits, 3, Alpha::ONE, squared_distance), 3);
         assert_eq!(hits.iter().map(|hit| hit.id).collect::<Vec<_>>(), [0, 2, 3]);
         let between = |one: usize, other: usize| squared_distance(&points[one], &points[other]);
         assert_eq!(give_up(&[0.0, 0.0, 9.0, 16.0], between), Some(1));
@@ -166,7 +198,7 @@ mod tests {
         let (a, b, c, d, e) = (0, 1, 2, 3, 4);
         let select_ids = |count| {
             let mut hits = candidates([0.0, 0.0], &points);
-            let chosen = select(&mut hits, count, squared_distance);
+            let chosen = select(&mut hits, count, Alpha::ONE, squared_distance);
             (hits.iter().map(|hit| hit.id).collect::<Vec<_>>(), chosen)
         };
         assert_eq!(select_ids(2), (vec![e, a], 2));

@@ -4,10 +4,7 @@
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
 use super::groups::Ahead;
-use super::{
-    Arranged, Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, bytes_of, padded,
-    scalar,
-};
+use super::{Arranged, Below, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded, scalar};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -32,9 +29,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_u8,
     sum_u8,
     estimate_q4,
-    estimate_u8,
     arrange_i4,
-    arrange_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -93,6 +88,18 @@ fn store(x: &mut [f32; 8], value: __m256) {
 fn load_bytes(x: &[u8; 32]) -> __m256i {
     // SAFETY: 32 bytes are readable; the instruction needs no alignment.
     unsafe { _mm256_loadu_si256(x.as_ptr().cast()) }
+}
+
+/// A mask of the last `count` bytes of 32.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn last_bytes(count: usize) -> __m256i {
+    #[rustfmt::skip]
+    let from_last = _mm256_setr_epi8(
+        32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17,
+        16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
+    );
+    _mm256_cmpgt_epi8(_mm256_set1_epi8(count as i8 + 1), from_last)
 }
 
 /// 8 codes as floats.
@@ -391,7 +398,12 @@ fn dot_u8(a: &[u8], b: &[u8]) -> u64 {
         sums = step(sums, load_bytes(a), load_bytes(b));
     }
     if !a_rest.is_empty() {
-        sums = step(sums, load_bytes(&padded(a_rest)), load_bytes(&padded(b_rest)));
+        let (a, b) = match (a[..n].last_chunk(), b[..n].last_chunk()) {
+            // Less what the last whole chunk had.
+            (Some(a), Some(b)) => (_mm256_and_si256(load_bytes(a), last_bytes(a_rest.len())), load_bytes(b)),
+            _ => (load_bytes(&padded(a_rest)), load_bytes(&padded(b_rest))),
+        };
+        sums = step(sums, a, b);
     }
     reduce_add_i32(_mm256_add_epi32(sums[0], sums[1])) as u64
 }
@@ -408,28 +420,17 @@ fn sum_u8(codes: &[u8]) -> u64 {
     reduce_add_i32(sum) as u64
 }
 
-/// The bytes from `at` on, as many as a register or a row of eight lanes has. Behind the last one, or the last that fill four,
-/// stand zeros, in `spare`.
-///
-/// Where lanes are missing that is more than wanted: bytes of the next row, or of what stands behind the codes.
-#[inline(always)]
-fn chunk_at<'a, const N: usize>(bytes: &'a [u8], at: usize, spare: &'a mut [u8; N]) -> &'a [u8; N] {
-    let bytes = &bytes[at..];
-    match bytes.first_chunk() {
-        Some(chunk) => chunk,
-        None => {
-            let words = spare.as_chunks_mut::<4>().0.iter_mut().zip(bytes.as_chunks::<4>().0);
-            words.for_each(|(to, from)| *to = *from);
-            spare
-        }
-    }
-}
-
 /// `f_add` and `f_rescale` of a group's lanes; anything for lanes that are not there.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load_factors(group: &Group<'_>) -> (__m256, __m256) {
-    let load = |at| _mm256_castsi256_ps(load_bytes(chunk_at(group.rest, at, &mut [0; 32])));
+    let load = |at: usize| {
+        let floats = &group.rest[at..];
+        _mm256_castsi256_ps(match floats.first_chunk() {
+            Some(floats) => load_bytes(floats),
+            None => load_bytes(&padded(floats)),
+        })
+    };
     let add = group.codes.len();
     (load(add), load(add + group.add.len()))
 }
@@ -437,7 +438,7 @@ fn load_factors(group: &Group<'_>) -> (__m256, __m256) {
 /// What four dimensions of a vector can add up to, 16 bytes, looked up by four bits of a code.
 ///
 /// A register has such a table of a word and of the next one. The four registers: of the low and the high half of a byte of
-/// the words, and of the byte after it. A pair of words takes four of these for each kind of tables.
+/// the words, and of the byte after it. A pair of words takes four of these.
 type Tables = [[u64; 4]; 4];
 
 /// The tables of 16 bytes of each of two words, less their least entries, so that none is negative.
@@ -473,45 +474,22 @@ fn tables_of(bytes: __m256i) -> [__m256i; 4] {
     [table(0), table(1), table(2), table(3)]
 }
 
-/// Arranges numbers as tables, of `K` kinds: `parts` is what they take of 32 numbers.
-#[inline]
 #[target_feature(enable = "avx2")]
-fn set_tables<const K: usize>(
-    arranged: &mut Arranged,
-    numbers: &[u8],
-    offset: i32,
-    parts: impl Fn(__m256i) -> [__m256i; K],
-) {
-    let pairs = numbers.len().div_ceil(128);
-    let tables = arranged.reset(numbers.len(), pairs * 64 * K, offset);
-    let tables = tables.as_chunks_mut::<4>().0.as_chunks_mut::<4>().0;
-    for (i, tables) in tables.chunks_exact_mut(K).enumerate() {
+fn arrange_i4(values: &[i8], arranged: &mut Arranged) {
+    let offset = values.iter().map(|&value| i32::from(value).min(0)).sum();
+    let numbers = bytes_of(values);
+    let tables = arranged.reset(numbers.len(), numbers.len().div_ceil(128) * 64, offset);
+    for (i, tables) in tables.as_chunks_mut::<4>().0.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let (pair, sixteen) = (i / 4, i % 4);
         let chunk = |word: usize| {
             let numbers = numbers.get((2 * pair + word) * 64 + 16 * sixteen..).unwrap_or_default();
             numbers.first_chunk().copied().unwrap_or_else(|| padded(numbers))
         };
-        let bytes = load_halves(&chunk(0), &chunk(1));
-        for (tables, part) in tables.iter_mut().zip(parts(bytes)) {
-            for (to, table) in tables.iter_mut().zip(tables_of(part)) {
-                // SAFETY: 32 bytes are writable; the instruction needs no alignment.
-                unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), table) };
-            }
+        for (to, table) in tables.iter_mut().zip(tables_of(load_halves(&chunk(0), &chunk(1)))) {
+            // SAFETY: 32 bytes are writable; the instruction needs no alignment.
+            unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), table) };
         }
     }
-}
-
-#[target_feature(enable = "avx2")]
-fn arrange_i4(values: &[i8], arranged: &mut Arranged) {
-    let offset = values.iter().map(|&value| i32::from(value).min(0)).sum();
-    set_tables(arranged, bytes_of(values), offset, |bytes| [bytes]);
-}
-
-#[target_feature(enable = "avx2")]
-fn arrange_u8(codes: &[u8], arranged: &mut Arranged) {
-    // By halves, of which four entries can be added before they exceed a byte.
-    let nibble = _mm256_set1_epi8(0x0f);
-    set_tables(arranged, codes, 0, |bytes| nibbles(bytes, nibble));
 }
 
 /// Two halves of a register.
@@ -522,56 +500,115 @@ fn load_halves(first: &[u8; 16], second: &[u8; 16]) -> __m256i {
     unsafe { _mm256_loadu2_m128i(second.as_ptr().cast(), first.as_ptr().cast()) }
 }
 
-/// The low and the high halves of bytes; `nibble` is 15 in each byte.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn nibbles(bytes: __m256i, nibble: __m256i) -> [__m256i; 2] {
-    [_mm256_and_si256(bytes, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble)]
-}
+/// Two rows of a group, a word of each of its eight lanes: two lanes to a register, the other row in the second half.
+type Rows = [__m256i; 4];
 
-/// The rows of two words, or of the last `words`: of each, two lanes to a register.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_rows(codes: &[u8], row: usize, words: usize) -> [__m256i; 4] {
-    let [mut spare, mut other_spare] = [[0; 64]; 2];
-    let first = chunk_at(codes, 0, &mut spare);
-    let second = if words > 1 { chunk_at(codes, row, &mut other_spare) } else { &[0; 64] };
+fn load_rows(first: &[u8; 64], second: &[u8; 64]) -> Rows {
     let (first, second) = (first.as_chunks::<16>().0, second.as_chunks::<16>().0);
     let lanes = |i: usize| load_halves(&first[i], &second[i]);
     [lanes(0), lanes(1), lanes(2), lanes(3)]
 }
 
-/// Rows as [`load_rows`] loads them, in another order. Of register i, the first half: byte 2 i of the first word, of lanes 0, 4,
-/// 1, 5, 2, 6, 3 and 7, then byte 2 i + 1. The second half is of the second word.
+/// A plane of a group's codes.
+#[derive(Clone, Copy)]
+struct Plane<'a> {
+    /// From its first row to the end of the node's groups.
+    bytes: &'a [u8],
+    /// Bytes of a row.
+    row: usize,
+    /// Where the last row begins.
+    last: usize,
+}
+
+impl<'a> Plane<'a> {
+    /// Plane p of codes of so many words.
+    #[inline(always)]
+    fn new(group: &Group<'a>, words: usize, p: usize) -> Self {
+        let row = 8 * group.lanes;
+        Self { bytes: &group.rest[p * words * row..], row, last: (words - 1) * row }
+    }
+
+    /// Whether each of its rows has 64 bytes: where lanes are missing, bytes of what stands behind.
+    #[inline(always)]
+    fn has_whole_rows(&self) -> bool {
+        self.bytes.len() >= self.last + 64
+    }
+
+    /// Where row i begins, or the last one.
+    #[inline(always)]
+    fn start(&self, i: usize) -> usize {
+        (i * self.row).min(self.last)
+    }
+
+    /// # Safety
+    /// The plane [has whole rows](Self::has_whole_rows).
+    #[inline(always)]
+    unsafe fn whole_row(&self, i: usize) -> &'a [u8; 64] {
+        // SAFETY: a row begins where the last one does at the latest, which has as many bytes.
+        unsafe { &*self.bytes.as_ptr().add(self.start(i)).cast() }
+    }
+
+    /// The row, and zeros where there is nothing more.
+    fn padded_row(&self, i: usize) -> [u8; 64] {
+        let mut row = [0; 64];
+        let lanes = self.bytes[self.start(i)..].as_chunks::<8>().0;
+        row.as_chunks_mut().0.iter_mut().zip(lanes).for_each(|(to, lane)| *to = *lane);
+        row
+    }
+}
+
+/// Rows of two groups in another order: register i holds byte i of all 16 words, of lanes 0, 4, 2, 6, 1, 5, 3 and 7, the two groups'
+/// bytes side by side. The second half is of the second rows.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose([l01, l23, l45, l67]: [__m256i; 4]) -> [__m256i; 4] {
-    let (l04, l15) = (_mm256_unpacklo_epi8(l01, l45), _mm256_unpackhi_epi8(l01, l45));
-    let (l26, l37) = (_mm256_unpacklo_epi8(l23, l67), _mm256_unpackhi_epi8(l23, l67));
-    let (low0415, high0415) = (_mm256_unpacklo_epi16(l04, l15), _mm256_unpackhi_epi16(l04, l15));
-    let (low2637, high2637) = (_mm256_unpacklo_epi16(l26, l37), _mm256_unpackhi_epi16(l26, l37));
+fn transpose([a01, a23, a45, a67]: Rows, [b01, b23, b45, b67]: Rows) -> [__m256i; 8] {
+    let (l0, l1) = (_mm256_unpacklo_epi8(a01, b01), _mm256_unpackhi_epi8(a01, b01));
+    let (l2, l3) = (_mm256_unpacklo_epi8(a23, b23), _mm256_unpackhi_epi8(a23, b23));
+    let (l4, l5) = (_mm256_unpacklo_epi8(a45, b45), _mm256_unpackhi_epi8(a45, b45));
+    let (l6, l7) = (_mm256_unpacklo_epi8(a67, b67), _mm256_unpackhi_epi8(a67, b67));
+    // Of eight bytes, the first four and the last four.
+    let four = |l0, l2, l4, l6| {
+        let (low04, high04) = (_mm256_unpacklo_epi16(l0, l4), _mm256_unpackhi_epi16(l0, l4));
+        let (low26, high26) = (_mm256_unpacklo_epi16(l2, l6), _mm256_unpackhi_epi16(l2, l6));
+        [
+            _mm256_unpacklo_epi32(low04, low26),
+            _mm256_unpackhi_epi32(low04, low26),
+            _mm256_unpacklo_epi32(high04, high26),
+            _mm256_unpackhi_epi32(high04, high26),
+        ]
+    };
+    let ([e0, e1, e2, e3], [o0, o1, o2, o3]) = (four(l0, l2, l4, l6), four(l1, l3, l5, l7));
     [
-        _mm256_unpacklo_epi32(low0415, low2637),
-        _mm256_unpackhi_epi32(low0415, low2637),
-        _mm256_unpacklo_epi32(high0415, high2637),
-        _mm256_unpackhi_epi32(high0415, high2637),
+        _mm256_unpacklo_epi64(e0, o0),
+        _mm256_unpackhi_epi64(e0, o0),
+        _mm256_unpacklo_epi64(e1, o1),
+        _mm256_unpackhi_epi64(e1, o1),
+        _mm256_unpacklo_epi64(e2, o2),
+        _mm256_unpackhi_epi64(e2, o2),
+        _mm256_unpacklo_epi64(e3, o3),
+        _mm256_unpackhi_epi64(e3, o3),
     ]
 }
 
-/// What the tables have for a register of [`transpose`], given its low and high half bytes.
+/// What the tables have for two registers of [`transpose`]: up to 240 a byte.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn look_up([low, high]: [__m256i; 2], tables: &Tables) -> __m256i {
+fn look_up(even: __m256i, odd: __m256i, tables: &Tables) -> __m256i {
+    let nibble = _mm256_set1_epi8(0x0f);
     let entry = |table: &[u64; 4], index| {
         // SAFETY: 32 bytes are readable; the instruction needs no alignment.
         _mm256_shuffle_epi8(unsafe { _mm256_loadu_si256(table.as_ptr().cast()) }, index)
     };
-    let even = _mm256_add_epi8(entry(&tables[0], low), entry(&tables[1], high));
-    let odd = _mm256_add_epi8(entry(&tables[2], low), entry(&tables[3], high));
-    _mm256_blend_epi32::<0b1100_1100>(even, odd)
+    let low = |bytes| _mm256_and_si256(bytes, nibble);
+    let high = |bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+    let even = _mm256_add_epi8(entry(&tables[0], low(even)), entry(&tables[1], high(even)));
+    let odd = _mm256_add_epi8(entry(&tables[2], low(odd)), entry(&tables[3], high(odd)));
+    _mm256_add_epi8(even, odd)
 }
 
-/// Sums of lanes 0..4, and of lanes 4..8, in 16 bits: each of four words.
+/// Sums of two groups' lanes, in 16 bits and in the order of [`transpose`].
 type Sums = [__m256i; 2];
 
 /// Adds bytes that stand as [`transpose`] leaves them.
@@ -582,75 +619,74 @@ fn add_bytes(sums: Sums, bytes: __m256i) -> Sums {
     [_mm256_add_epi16(sums[0], low), _mm256_add_epi16(sums[1], _mm256_srli_epi16::<8>(bytes))]
 }
 
-/// The lanes' sums, in order.
+/// A group's sums, in order.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn totals(sums: Sums) -> __m256i {
-    let half =
-        |x: __m128i| _mm_add_epi32(_mm_cvtepu16_epi32(x), _mm_cvtepu16_epi32(_mm_unpackhi_epi64(x, x)));
-    let all = |x| _mm_add_epi32(half(_mm256_castsi256_si128(x)), half(_mm256_extracti128_si256::<1>(x)));
-    _mm256_set_m128i(all(sums[1]), all(sums[0]))
+fn totals(sums: __m256i) -> __m256i {
+    let halves = (_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+    let sums = _mm256_add_epi32(_mm256_cvtepu16_epi32(halves.0), _mm256_cvtepu16_epi32(halves.1));
+    _mm256_permutevar8x32_epi32(sums, _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7))
 }
 
-/// What looking up a plane of a group's codes, which begins at `at`, adds up to for each lane, in K kinds of tables; and the
-/// number of its bits, if they are wanted.
+/// What looking up planes of two groups' codes adds up to for each lane.
 ///
 /// The codes are brought into an order in which the same byte of all lanes meets the same table. Popcounts, for which
-/// they could stand as they are, take twice as many instructions, as there is none for them.
+/// they could stand as they are, take several times as many instructions, as there is none for them.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn products<const K: usize>(
-    group: &Group<'_>,
-    at: usize,
+fn products(planes: [Plane<'_>; 2], vector: &Arranged) -> [__m256i; 2] {
+    let [a, b] = planes;
+    if !(a.has_whole_rows() & b.has_whole_rows()) {
+        return products_at_the_end(planes, vector);
+    }
+    // SAFETY: both planes have whole rows.
+    let load = |plane: &Plane<'_>, i| unsafe { load_rows(plane.whole_row(i), plane.whole_row(i + 1)) };
+    products_of(vector, |i| load(&a, i), |i| load(&b, i))
+}
+
+/// The same, where a group with few lanes ends the node.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+fn products_at_the_end([a, b]: [Plane<'_>; 2], vector: &Arranged) -> [__m256i; 2] {
+    let load = |plane: &Plane<'_>, i| load_rows(&plane.padded_row(i), &plane.padded_row(i + 1));
+    products_of(vector, |i| load(&a, i), |i| load(&b, i))
+}
+
+/// The same; a row and the next one are loaded by the first one's number.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn products_of(
     vector: &Arranged,
-    with_bits: bool,
-) -> ([__m256i; K], __m256i) {
-    /// Pairs of words before sums could exceed 16 bits: one adds up to 480.
-    const BLOCK: usize = 128;
-    let (nibble, zero) = (_mm256_set1_epi8(0x0f), _mm256_setzero_si256());
-    #[rustfmt::skip]
-    let popcount = _mm256_setr_epi8(
-        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-    );
-    let row = 8 * group.lanes;
-    let mut codes = &group.rest[at..];
-    let mut words = vector.words();
-    let (mut results, mut bits) = ([zero; K], zero);
-    let (mut sums, mut bit_sums) = ([[zero; 2]; K], [zero; 2]);
-    let tables = vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0;
-    for (i, tables) in tables.chunks_exact(4 * K).enumerate() {
-        if i > 0 && i % BLOCK == 0 {
-            for k in 0..K {
-                results[k] = _mm256_add_epi32(results[k], totals(sums[k]));
-                sums[k] = [zero; 2];
-            }
-            bits = _mm256_add_epi32(bits, totals(bit_sums));
-            bit_sums = [zero; 2];
+    load_a: impl Fn(usize) -> Rows,
+    load_b: impl Fn(usize) -> Rows,
+) -> [__m256i; 2] {
+    /// Pairs of words before sums could exceed 16 bits: one adds up to 960.
+    const BLOCK: usize = 64;
+    let tables = vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0.as_chunks::<4>().0;
+    let sum = |first: usize, tables: &[[Tables; 4]]| {
+        let (mut sums, mut word) = ([_mm256_setzero_si256(); 2], first);
+        for tables in tables {
+            // Where there is no second word, its tables are zero.
+            let bytes = transpose(load_a(word), load_b(word));
+            word += 2;
+            sums = add_bytes(sums, look_up(bytes[0], bytes[1], &tables[0]));
+            sums = add_bytes(sums, look_up(bytes[2], bytes[3], &tables[1]));
+            sums = add_bytes(sums, look_up(bytes[4], bytes[5], &tables[2]));
+            sums = add_bytes(sums, look_up(bytes[6], bytes[7], &tables[3]));
         }
-        let [a, b, c, d] = transpose(load_rows(codes, row, words));
-        codes = codes.get(2 * row..).unwrap_or_default();
-        words = words.saturating_sub(2);
-        let halves = [nibbles(a, nibble), nibbles(b, nibble), nibbles(c, nibble), nibbles(d, nibble)];
-        for k in 0..K {
-            let entries = |i: usize| look_up(halves[i], &tables[i * K + k]);
-            let first = _mm256_add_epi8(entries(0), entries(1));
-            let second = _mm256_add_epi8(entries(2), entries(3));
-            sums[k] = add_bytes(add_bytes(sums[k], first), second);
-        }
-        if with_bits {
-            let count = |[low, high]: [__m256i; 2]| {
-                _mm256_add_epi8(_mm256_shuffle_epi8(popcount, low), _mm256_shuffle_epi8(popcount, high))
-            };
-            let first = _mm256_add_epi8(count(halves[0]), count(halves[1]));
-            let second = _mm256_add_epi8(count(halves[2]), count(halves[3]));
-            bit_sums = add_bytes(bit_sums, _mm256_add_epi8(first, second));
-        }
+        [totals(sums[0]), totals(sums[1])]
+    };
+    if tables.len() <= BLOCK {
+        return sum(0, tables);
     }
-    for k in 0..K {
-        results[k] = _mm256_add_epi32(results[k], totals(sums[k]));
+    let mut results = [_mm256_setzero_si256(); 2];
+    for (i, tables) in tables.chunks(BLOCK).enumerate() {
+        let sums = sum(2 * BLOCK * i, tables);
+        results[0] = _mm256_add_epi32(results[0], sums[0]);
+        results[1] = _mm256_add_epi32(results[1], sums[1]);
     }
-    (results, _mm256_add_epi32(bits, totals(bit_sums)))
+    results
 }
 
 /// `x << n` in each lane.
@@ -661,79 +697,41 @@ fn shift_left(x: __m256i, n: usize) -> __m256i {
 }
 
 #[target_feature(enable = "avx2")]
-fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound: f32, below: Below<'_>) {
+fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, mut bound: f32, below: Below<'_>) {
     let (start, factor) = own.start();
     let (start, factor, own) =
         (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
     let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
-    let offset = _mm256_set1_epi32(query.vector.offset());
+    let (words, offset) = (query.vector.words(), _mm256_set1_epi32(query.vector.offset()));
+    let planes = groups.lane_bytes / (8 * words);
     let mut ahead = Ahead::new();
-    for group in groups.iter() {
+    let mut groups = groups.iter();
+    while let Some(group) = groups.next() {
+        let pair = [group, groups.next().unwrap_or(Group { links: 0, ..group })];
         if ahead.is_full() {
             bound = ahead.hand_on(bound, below);
         }
-        let mut scores = _mm256_setzero_si256();
-        for (p, at) in group.plane_starts(query.vector.words()) {
-            let ([sums], _) = products(&group, at, query.vector, false);
-            scores = _mm256_add_epi32(scores, shift_left(_mm256_add_epi32(sums, offset), p));
+        let mut scores = [_mm256_setzero_si256(); 2];
+        for p in 0..planes {
+            let sums =
+                products([Plane::new(&pair[0], words, p), Plane::new(&pair[1], words, p)], query.vector);
+            for i in 0..2 {
+                scores[i] = _mm256_add_epi32(scores[i], shift_left(_mm256_add_epi32(sums[i], offset), p));
+            }
         }
-        let (add, rescale) = load_factors(&group);
-        let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores), centre));
-        let rescaled = _mm256_mul_ps(rescale, products);
-        let added = _mm256_mul_ps(factor, add);
-        let estimates = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
-        let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(estimates, estimates);
-        let estimates = _mm256_blendv_ps(estimates, own, nan);
-        let mask = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound)));
-        store(ahead.add(mask as u32 & ((1 << group.links) - 1)), estimates);
+        for i in 0..2 {
+            let (add, rescale) = load_factors(&pair[i]);
+            let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores[i]), centre));
+            let rescaled = _mm256_mul_ps(rescale, products);
+            let added = _mm256_mul_ps(factor, add);
+            let estimates = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
+            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(estimates, estimates);
+            let estimates = _mm256_blendv_ps(estimates, own, nan);
+            let mask = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound)));
+            store(ahead.add(mask as u32 & ((1 << pair[i].links) - 1)), estimates);
+        }
     }
     ahead.hand_on(bound, below);
-}
-
-#[target_feature(enable = "avx2")]
-fn estimate_u8(
-    groups: Groups<'_>,
-    vector: StoredU8<'_>,
-    own: Own<f64>,
-    least: f64,
-    out: &mut [[f32; GROUP]],
-) {
-    let (start, factor) = own.start();
-    let [start, factor, own, least] = [start, factor, own.distance(), least].map(|x| _mm256_set1_pd(x));
-    let [lo, step, centre] = [vector.lo, vector.step, vector.centre].map(|x| _mm256_set1_pd(x));
-    for (group, out) in groups.iter().zip(out) {
-        let (mut scores, mut code_sums) = (_mm256_setzero_si256(), _mm256_setzero_si256());
-        for (p, at) in group.plane_starts(vector.vector.words()) {
-            let ([low, high], bits) = products(&group, at, vector.vector, true);
-            scores = _mm256_add_epi32(scores, shift_left(_mm256_add_epi32(low, shift_left(high, 4)), p));
-            code_sums = _mm256_add_epi32(code_sums, shift_left(bits, p));
-        }
-        let (add, rescale) = load_factors(&group);
-        let half = |scores, code_sums, add, rescale| {
-            let product = _mm256_add_pd(
-                _mm256_mul_pd(lo, _mm256_cvtepi32_pd(code_sums)),
-                _mm256_mul_pd(step, _mm256_cvtepi32_pd(scores)),
-            );
-            let rescaled = _mm256_mul_pd(_mm256_cvtps_pd(rescale), _mm256_sub_pd(product, centre));
-            let added = _mm256_add_pd(start, _mm256_mul_pd(factor, _mm256_cvtps_pd(add)));
-            let estimates = _mm256_add_pd(added, rescaled);
-            let nan = _mm256_cmp_pd::<_CMP_UNORD_Q>(estimates, estimates);
-            _mm256_cvtpd_ps(_mm256_max_pd(least, _mm256_blendv_pd(estimates, own, nan)))
-        };
-        let low = half(
-            _mm256_castsi256_si128(scores),
-            _mm256_castsi256_si128(code_sums),
-            _mm256_castps256_ps128(add),
-            _mm256_castps256_ps128(rescale),
-        );
-        let high = half(
-            _mm256_extracti128_si256::<1>(scores),
-            _mm256_extracti128_si256::<1>(code_sums),
-            _mm256_extractf128_ps::<1>(add),
-            _mm256_extractf128_ps::<1>(rescale),
-        );
-        store(out, _mm256_set_m128(high, low));
-    }
 }
 
 #[target_feature(enable = "avx2")]

@@ -3,10 +3,8 @@
 //! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
-use super::groups::Ahead;
-use super::{
-    Arranged, Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, bytes_of, padded, scalar,
-};
+use super::groups::{Ahead, PLANES};
+use super::{Arranged, Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded, scalar};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -31,9 +29,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_u8,
     sum_u8,
     estimate_q4,
-    estimate_u8,
     arrange_i4,
-    arrange_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -427,19 +423,19 @@ fn load_factors(x: &[u8]) -> __m256 {
 
 /// For each plane of a vector, the popcounts of the bits it shares with each lane.
 ///
-/// One load per word; per plane a broadcasting AND, VPOPCNTQ and an addition, the P chains being independent. No
+/// One load per word; per plane a broadcasting AND, VPOPCNTQ and an addition, the chains being independent. No
 /// cheaper way was found: a carry-save adder costs as much as the popcount and addition it replaces, and masked
 /// additions of query bytes (64 at a time, the code as mask) took twice the time.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
-fn plane_counts<const P: usize>(codes: &[u8], lanes: usize, vector: &[[u64; P]]) -> [__m512i; P] {
-    let step = |counts: &mut [__m512i; P], code, words: &[u64; P]| {
-        for j in 0..P {
+fn plane_counts(codes: &[u8], lanes: usize, vector: &[[u64; PLANES]]) -> [__m512i; PLANES] {
+    let step = |counts: &mut [__m512i; PLANES], code, words: &[u64; PLANES]| {
+        for j in 0..PLANES {
             let common = _mm512_and_si512(code, _mm512_set1_epi64(words[j] as i64));
             counts[j] = _mm512_add_epi64(counts[j], _mm512_popcnt_epi64(common));
         }
     };
-    let mut counts = [_mm512_setzero_si512(); P];
+    let mut counts = [_mm512_setzero_si512(); PLANES];
     if lanes == GROUP {
         for (row, words) in codes.as_chunks::<64>().0.iter().zip(vector) {
             step(&mut counts, load_bytes(row), words);
@@ -460,7 +456,7 @@ fn shift_left(x: __m512i, n: usize) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
-fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound: f32, below: Below<'_>) {
+fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, mut bound: f32, below: Below<'_>) {
     let (start, factor) = own.start();
     let (start, factor, own) =
         (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
@@ -472,7 +468,7 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound:
         }
         let mut scores = _mm512_setzero_si512();
         for (p, codes) in group.planes(query.vector.words()) {
-            let n = plane_counts(codes, group.lanes, query.vector.planes::<4>());
+            let n = plane_counts(codes, group.lanes, query.vector.planes());
             let positive = _mm512_add_epi64(n[0], _mm512_add_epi64(shift_left(n[1], 1), shift_left(n[2], 2)));
             let sum = _mm512_sub_epi64(positive, shift_left(n[3], 3));
             scores = _mm512_add_epi64(scores, shift_left(sum, p));
@@ -491,55 +487,9 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, mut bound:
     ahead.hand_on(bound, below);
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
-fn estimate_u8(
-    groups: Groups<'_>,
-    vector: StoredU8<'_>,
-    own: Own<f64>,
-    least: f64,
-    out: &mut [[f32; GROUP]],
-) {
-    let zero = _mm512_setzero_si512();
-    let (start, factor) = own.start();
-    let [start, factor, own, least] = [start, factor, own.distance(), least].map(|x| _mm512_set1_pd(x));
-    let [lo, step, centre] = [vector.lo, vector.step, vector.centre].map(|x| _mm512_set1_pd(x));
-    for (group, out) in groups.iter().zip(out) {
-        let (mut scores, mut code_sums) = (zero, zero);
-        for (p, codes) in group.planes(vector.vector.words()) {
-            let n = plane_counts(codes, group.lanes, vector.vector.planes::<8>());
-            // Horner's rule over the planes, from the heaviest down.
-            let sum =
-                n.into_iter().rev().fold(zero, |sum, n| _mm512_add_epi64(_mm512_add_epi64(sum, sum), n));
-            scores = _mm512_add_epi64(scores, shift_left(sum, p));
-            let mut ones = zero;
-            for row in codes.chunks_exact(8 * group.lanes) {
-                ones = _mm512_add_epi64(ones, _mm512_popcnt_epi64(load_bytes_tail(row)));
-            }
-            code_sums = _mm512_add_epi64(code_sums, shift_left(ones, p));
-        }
-        let product = _mm512_add_pd(
-            _mm512_mul_pd(lo, _mm512_cvtepi64_pd(code_sums)),
-            _mm512_mul_pd(step, _mm512_cvtepi64_pd(scores)),
-        );
-        let product = _mm512_sub_pd(product, centre);
-        let [add, rescale] = [group.add, group.rescale].map(|x| _mm512_cvtps_pd(load_factors(x)));
-        let added = _mm512_add_pd(start, _mm512_mul_pd(factor, add));
-        let estimates = _mm512_add_pd(added, _mm512_mul_pd(rescale, product));
-        let nan = _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(estimates, estimates);
-        let estimates = _mm512_max_pd(least, _mm512_mask_mov_pd(estimates, nan, own));
-        // SAFETY: `out` has the 32 bytes that are written; the instruction needs no alignment.
-        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm512_cvtpd_ps(estimates)) };
-    }
-}
-
 #[target_feature(enable = "avx512f,avx512bw")]
 fn arrange_i4(values: &[i8], arranged: &mut Arranged) {
-    arranged.set_planes(bytes_of(values), 4, |codes, bits, planes| pack_planes(codes, bits, planes));
-}
-
-#[target_feature(enable = "avx512f,avx512bw")]
-fn arrange_u8(codes: &[u8], arranged: &mut Arranged) {
-    arranged.set_planes(codes, 8, |codes, bits, planes| pack_planes(codes, bits, planes));
+    arranged.set_planes(bytes_of(values), |values, bits, planes| pack_planes(values, bits, planes));
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]

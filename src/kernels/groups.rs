@@ -75,18 +75,6 @@ impl<'a> Group<'a> {
         (at(self.add), at(self.rescale))
     }
 
-    /// Where the planes of codes of `words` words begin in `rest`, with their numbers.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-    #[inline(always)]
-    pub(super) fn plane_starts(&self, words: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (mut rest, mut at, size) = (self.codes.len(), 0, words * self.lanes * 8);
-        (0..).map_while(move |p| {
-            rest = rest.checked_sub(size)?;
-            at += size;
-            Some((p, at - size))
-        })
-    }
-
     /// The planes of codes of `words` words, each as rows of one word per lane, with the plane's number.
     #[inline(always)]
     pub(super) fn planes(&self, words: usize) -> impl Iterator<Item = (usize, &'a [u8])> {
@@ -100,6 +88,9 @@ impl<'a> Group<'a> {
         (0..).map_while(move |p| Some((p, next()?)))
     }
 }
+
+/// Planes of a signed 4-bit integer.
+pub(super) const PLANES: usize = 4;
 
 /// A vector of small integers, arranged to be compared with codes. A set of kernels reads what that set arranged.
 #[derive(Clone, Debug, Default)]
@@ -119,9 +110,9 @@ impl Arranged {
         self.words
     }
 
-    /// As planes: of weight 1, 2, 4 and -8 of a query, or 1, 2, ... 128 of a stored vector.
+    /// As planes of weight 1, 2, 4 and -8.
     #[inline]
-    pub(super) fn planes<const P: usize>(&self) -> &[[u64; P]] {
+    pub(super) fn planes(&self) -> &[[u64; PLANES]] {
         self.numbers().as_chunks().0
     }
 
@@ -147,13 +138,13 @@ impl Arranged {
         &mut self.numbers[self.start..]
     }
 
-    /// Arranges the low `bits` bits of codes in as many planes; `pack` is [`pack_planes`](super::pack_planes).
-    pub(super) fn set_planes(&mut self, codes: &[u8], bits: usize, pack: impl Fn(&[u8], usize, &mut [u64])) {
-        let planes = self.reset(codes.len(), bits * codes.len().div_ceil(64), 0);
-        codes
+    /// Arranges numbers in planes; `pack` is [`pack_planes`](super::pack_planes).
+    pub(super) fn set_planes(&mut self, values: &[u8], pack: impl Fn(&[u8], usize, &mut [u64])) {
+        let planes = self.reset(values.len(), PLANES * values.len().div_ceil(64), 0);
+        values
             .chunks(64)
-            .zip(planes.chunks_exact_mut(bits))
-            .for_each(|(codes, words)| pack(codes, bits, words));
+            .zip(planes.chunks_exact_mut(PLANES))
+            .for_each(|(values, words)| pack(values, PLANES, words));
     }
 }
 
@@ -167,30 +158,19 @@ pub struct QueryQ4<'a> {
     pub centre: f32,
 }
 
-/// A stored vector of 8-bit codes `c`: it is `lo + step c`.
-#[derive(Clone, Copy, Debug)]
-pub struct StoredU8<'a> {
-    /// As [`arrange_u8`](super::arrange_u8) makes it.
-    pub vector: &'a Arranged,
-    pub lo: f64,
-    pub step: f64,
-    /// What is subtracted from its product with a code to centre the code.
-    pub centre: f64,
-}
-
 /// The distance between a vector and the node that holds the groups, from which the estimates to its neighbours start.
 #[derive(Clone, Copy, Debug)]
-pub enum Own<F> {
+pub enum Own {
     /// An estimate is this and `f_add`: codes are of what a neighbour has beyond the node's vector.
-    Plus(F),
+    Plus(f32),
     /// An estimate is this times `f_add`: codes are of what a neighbour has beyond its projection on the node's vector.
-    Times(F),
+    Times(f32),
 }
 
-impl<F: Copy + From<u8>> Own<F> {
+impl Own {
     /// The distance itself.
     #[inline(always)]
-    pub fn distance(self) -> F {
+    pub fn distance(self) -> f32 {
         match self {
             Own::Plus(distance) | Own::Times(distance) => distance,
         }
@@ -198,22 +178,47 @@ impl<F: Copy + From<u8>> Own<F> {
 
     /// `(a, b)` such that `a + b f_add` is what an estimate starts from.
     #[inline(always)]
-    pub fn start(self) -> (F, F) {
+    pub fn start(self) -> (f32, f32) {
         match self {
-            Own::Plus(distance) => (distance, F::from(1)),
-            Own::Times(distance) => (F::from(0), distance),
+            Own::Plus(distance) => (distance, 1.0),
+            Own::Times(distance) => (0.0, distance),
         }
     }
 }
 
-/// Takes a slot and its estimate, and returns the bound from then on.
-pub type Below<'a> = &'a mut dyn FnMut(usize, f32) -> f32;
+/// Lanes of which estimates are handed on at once: of eight groups. Which of them are below a bound, and how many, is hardly
+/// ever foretold, so all are estimated first.
+pub const ESTIMATES: usize = 64;
 
-/// Estimates that are to be handed on, of up to eight groups: all of these are estimated first, as which lanes are below the
-/// bound, and how many, is hardly ever foretold.
-#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-pub(super) struct Ahead {
-    estimates: [[f32; GROUP]; 8],
+/// Estimates of some slots.
+#[derive(Clone, Copy, Debug)]
+pub struct Estimates<'a> {
+    /// The first lane's slot.
+    pub first: usize,
+    lanes: &'a [f32; ESTIMATES],
+    below: u64,
+}
+
+impl Estimates<'_> {
+    /// Slots, in order, with the estimates that are not above the bound.
+    #[inline(always)]
+    pub fn iter(self) -> impl Iterator<Item = (usize, f32)> {
+        let Self { first, lanes, mut below } = self;
+        std::iter::from_fn(move || {
+            let lane = below.trailing_zeros() as usize;
+            let estimate = *lanes.get(lane)?;
+            below &= below - 1;
+            Some((first + lane, estimate))
+        })
+    }
+}
+
+/// Takes estimates, and returns the bound from then on.
+pub type Below<'a> = &'a mut dyn FnMut(Estimates<'_>) -> f32;
+
+/// Estimates that are to be handed on.
+pub(crate) struct Ahead {
+    lanes: [f32; ESTIMATES],
     /// Groups it has.
     count: usize,
     /// A bit for each lane.
@@ -222,41 +227,42 @@ pub(super) struct Ahead {
     first: usize,
 }
 
-#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
 impl Ahead {
     #[inline(always)]
     pub fn new() -> Self {
-        Self { estimates: [[0.0; GROUP]; 8], count: 0, below: 0, first: 0 }
+        Self { lanes: [0.0; ESTIMATES], count: 0, below: 0, first: 0 }
     }
 
     /// Whether there is no room for another group.
     #[inline(always)]
     pub fn is_full(&self) -> bool {
-        self.count == self.estimates.len()
+        self.count == ESTIMATES / GROUP
     }
 
-    /// Adds a group: `mask` names the lanes that are below the bound, as it is now. Returns where their estimates go.
+    /// Adds a group: `mask` names the lanes that are not above the bound, as it is now. Returns where their estimates go.
     #[inline(always)]
     pub fn add(&mut self, mask: u32) -> &mut [f32; GROUP] {
-        let at = self.count % self.estimates.len();
+        let at = self.count % (ESTIMATES / GROUP);
         self.below |= u64::from(mask) << (GROUP * at);
         self.count = at + 1;
-        &mut self.estimates[at]
+        &mut self.lanes.as_chunks_mut().0[at]
+    }
+
+    /// Adds a group of so many links, whose estimates are computed one by one.
+    pub fn add_each(&mut self, links: usize, bound: f32, estimate: impl Fn(usize) -> f32) {
+        let estimates: [f32; GROUP] =
+            std::array::from_fn(|lane| if lane < links { estimate(lane) } else { f32::INFINITY });
+        let below = |lane: usize| u32::from(lane < links && estimates[lane] <= bound) << lane;
+        *self.add((0..GROUP).map(below).sum()) = estimates;
     }
 
     /// Hands on what it has; returns the bound from then on.
     #[inline(always)]
-    pub fn hand_on(&mut self, mut bound: f32, below: Below<'_>) -> f32 {
-        let estimates = self.estimates.as_flattened();
-        while self.below != 0 {
-            let lane = self.below.trailing_zeros() as usize % estimates.len();
-            self.below &= self.below - 1;
-            if estimates[lane] <= bound {
-                bound = below(self.first + lane, estimates[lane]);
-            }
-        }
+    pub fn hand_on(&mut self, bound: f32, below: Below<'_>) -> f32 {
+        let estimates = Estimates { first: self.first, lanes: &self.lanes, below: self.below };
+        let bound = if self.below == 0 { bound } else { below(estimates) };
         self.first += GROUP * self.count;
-        self.count = 0;
+        (self.count, self.below) = (0, 0);
         bound
     }
 }

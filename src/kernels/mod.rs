@@ -35,7 +35,8 @@ pub mod sparse;
 mod tests;
 
 pub use element::Element;
-pub use groups::{Arranged, Below, GROUP, Group, Groups, Own, QueryQ4, StoredU8};
+pub(crate) use groups::Ahead;
+pub use groups::{Arranged, Below, Estimates, GROUP, Group, Groups, Own, QueryQ4};
 use half::f16;
 use std::sync::OnceLock;
 
@@ -132,25 +133,14 @@ kernels! {
     /// `sum codes_i`, exact. At most [`MAX_CODES`] elements.
     fn sum_u8(codes: &[u8]) -> u64 where codes.len() <= MAX_CODES;
 
-    /// Hands those of a node's [groups](groups)' slots to `below` whose estimate
-    /// `start + f_rescale step (sum i_k c_k - centre)` is at most `bound`, in order of the slots; [`Own`] says what the
-    /// start is. An estimate that is NaN is replaced by the node's own distance. Panics if the groups are shorter than they
-    /// say.
-    fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own<f32>, bound: f32, below: Below<'_>)
+    /// Hands those of a node's [groups](groups)' slots to `below`, some dozens at a time, whose estimate
+    /// `start + f_rescale step (sum i_k c_k - centre)` is at most the bound; [`Own`] says what the start is. An estimate
+    /// that is NaN is replaced by the node's own distance. Panics if the groups are shorter than they say.
+    fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, below: Below<'_>)
     where groups.links <= groups.slots && query.vector.words() > 0;
-
-    /// `max(start + f_rescale <x, y>, least)` for each slot of a node's [groups](groups), where y is the vector, c a
-    /// code, and `<x, y> = lo sum c_k + step sum y_k c_k - centre`; [`Own`] says what the start is. An estimate that is
-    /// NaN is replaced by the node's own distance. Lanes without a neighbour get anything. Panics if the groups are shorter
-    /// than they say.
-    fn estimate_u8(groups: Groups<'_>, vector: StoredU8<'_>, own: Own<f64>, least: f64, out: &mut [[f32; 8]])
-    where groups.links <= groups.slots && vector.vector.words() > 0 && out.len() >= groups.links.div_ceil(GROUP);
 
     /// Arranges integers in -8..=7 for [`estimate_q4`].
     fn arrange_i4(values: &[i8], arranged: &mut Arranged) where values.iter().all(|v| (-8..=7).contains(v));
-
-    /// Arranges 8-bit codes for [`estimate_u8`].
-    fn arrange_u8(codes: &[u8], arranged: &mut Arranged) where true;
 
     /// Cuts codes into bit planes: bit `i % 64` of word `j * words + i / 64` becomes bit j of `codes[i]`, where
     /// `words = ceil(codes.len() / 64)`. Bits past the last code become zero. Panics if `planes` is shorter than

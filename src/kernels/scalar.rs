@@ -4,9 +4,8 @@
 //! which LLVM maps to vector registers; it may not reorder float additions by itself.
 
 use super::element::widen;
-use super::{
-    Arranged, Below, GROUP, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, StoredU8, bytes_of, padded,
-};
+use super::groups::{Ahead, PLANES};
+use super::{Arranged, Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded};
 use half::f16;
 use std::f32::consts::FRAC_1_SQRT_2;
 
@@ -31,9 +30,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     dot_u8,
     sum_u8,
     estimate_q4,
-    estimate_u8,
     arrange_i4,
-    arrange_u8,
     pack_planes,
     sign_code,
     min_max,
@@ -177,8 +174,8 @@ pub(super) fn sum_u8(codes: &[u8]) -> u64 {
 
 /// For each plane of a vector and each lane, the popcount of the bits they share.
 #[inline(always)]
-fn plane_counts<const P: usize>(codes: &[u8], lanes: usize, vector: &[[u64; P]]) -> [[u32; GROUP]; P] {
-    let mut counts = [[0; GROUP]; P];
+fn plane_counts(codes: &[u8], lanes: usize, vector: &[[u64; PLANES]]) -> [[u32; GROUP]; PLANES] {
+    let mut counts = [[0; GROUP]; PLANES];
     for (row, words) in codes.chunks_exact(8 * lanes).zip(vector) {
         for (counts, word) in counts.iter_mut().zip(words) {
             for (count, &code) in counts.iter_mut().zip(row.as_chunks::<8>().0) {
@@ -192,70 +189,32 @@ fn plane_counts<const P: usize>(codes: &[u8], lanes: usize, vector: &[[u64; P]])
 pub(super) fn estimate_q4(
     groups: Groups<'_>,
     query: QueryQ4<'_>,
-    own: Own<f32>,
+    own: Own,
     mut bound: f32,
     below: Below<'_>,
 ) {
     let (start, factor) = own.start();
+    let mut ahead = Ahead::new();
     for group in groups.iter() {
+        if ahead.is_full() {
+            bound = ahead.hand_on(bound, below);
+        }
         let mut scores = [0; GROUP];
         for (p, codes) in group.planes(query.vector.words()) {
-            let n = plane_counts(codes, group.lanes, query.vector.planes::<4>())
+            let n = plane_counts(codes, group.lanes, query.vector.planes())
                 .map(|counts| counts.map(|n| n as i32));
             for (l, score) in scores.iter_mut().enumerate() {
                 *score += (n[0][l] + 2 * n[1][l] + 4 * n[2][l] - 8 * n[3][l]) << p;
             }
         }
-        for (lane, score) in scores.into_iter().enumerate().take(group.links) {
+        ahead.add_each(group.links, bound, |lane| {
             let (add, rescale) = group.factors(lane);
-            let product = query.step * (score as f32 - query.centre);
+            let product = query.step * (scores[lane] as f32 - query.centre);
             let estimate = start + (factor * add + rescale * product);
-            let estimate = if estimate.is_nan() { own.distance() } else { estimate };
-            if estimate <= bound {
-                bound = below(group.first + lane, estimate);
-            }
-        }
+            if estimate.is_nan() { own.distance() } else { estimate }
+        });
     }
-}
-
-pub(super) fn estimate_u8(
-    groups: Groups<'_>,
-    vector: StoredU8<'_>,
-    own: Own<f64>,
-    least: f64,
-    out: &mut [[f32; GROUP]],
-) {
-    let (start, factor) = own.start();
-    for (group, out) in groups.iter().zip(out) {
-        let (scores, code_sums) = products(&group, vector.vector.planes());
-        for (lane, out) in out.iter_mut().enumerate().take(group.links) {
-            let (add, rescale) = group.factors(lane);
-            let product = vector.lo * f64::from(code_sums[lane]) + vector.step * f64::from(scores[lane])
-                - vector.centre;
-            let estimate = start + factor * f64::from(add) + f64::from(rescale) * product;
-            let estimate = if estimate.is_nan() { own.distance() } else { estimate };
-            *out = (if estimate < least { least } else { estimate }) as f32;
-        }
-    }
-}
-
-/// For each lane, the product of its code with the vector's, and the sum of its code.
-#[inline(always)]
-fn products(group: &Group<'_>, vector: &[[u64; 8]]) -> ([u32; GROUP], [u32; GROUP]) {
-    let (mut scores, mut code_sums) = ([0; GROUP], [0; GROUP]);
-    for (p, codes) in group.planes(vector.len()) {
-        for (j, counts) in plane_counts(codes, group.lanes, vector).iter().enumerate() {
-            for (score, n) in scores.iter_mut().zip(counts) {
-                *score += n << (p + j);
-            }
-        }
-        for row in codes.chunks_exact(8 * group.lanes) {
-            for (sum, &code) in code_sums.iter_mut().zip(row.as_chunks::<8>().0) {
-                *sum += u64::from_le_bytes(code).count_ones() << p;
-            }
-        }
-    }
-    (scores, code_sums)
+    ahead.hand_on(bound, below);
 }
 
 /// Bit j of each of 64 bytes, the first byte's lowest.
@@ -271,11 +230,7 @@ fn plane_word(bytes: &[u8; 64], j: usize) -> u64 {
 }
 
 pub(super) fn arrange_i4(values: &[i8], arranged: &mut Arranged) {
-    arranged.set_planes(bytes_of(values), 4, pack_planes);
-}
-
-pub(super) fn arrange_u8(codes: &[u8], arranged: &mut Arranged) {
-    arranged.set_planes(codes, 8, pack_planes);
+    arranged.set_planes(bytes_of(values), pack_planes);
 }
 
 pub(super) fn pack_planes(codes: &[u8], bits: usize, planes: &mut [u64]) {

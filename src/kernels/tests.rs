@@ -1,7 +1,7 @@
 //! Every available set against `scalar.rs`, and `scalar.rs` against plain definitions in wide arithmetic: at every
 //! length up to 300 and some large ones, at every alignment for bytes, and on hostile values.
 
-use super::{Arranged, GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, StoredU8, active, available, scalar};
+use super::{Arranged, GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, active, available, scalar};
 use half::f16;
 
 /// Every length at which some main loop, remainder or tail begins or ends, and more.
@@ -389,22 +389,16 @@ fn arrange_i4(set: &Kernels, values: &[i8]) -> Arranged {
     arranged
 }
 
-fn arrange_u8(set: &Kernels, codes: &[u8]) -> Arranged {
-    let mut arranged = Arranged::default();
-    set.arrange_u8(codes, &mut arranged);
-    arranged
-}
-
 fn collect_q4(
     set: &Kernels,
     groups: Groups<'_>,
     query: QueryQ4<'_>,
-    own: Own<f32>,
+    own: Own,
     bound: f32,
 ) -> Vec<(usize, f32)> {
     let mut found = Vec::new();
-    set.estimate_q4(groups, query, own, bound, &mut |slot, estimate| {
-        found.push((slot, estimate));
+    set.estimate_q4(groups, query, own, bound, &mut |estimates| {
+        found.extend(estimates.iter());
         bound
     });
     found
@@ -421,7 +415,6 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
             let links = slots - d % slots.min(7);
             let signed: Vec<i8> =
                 random.bytes(d).iter().map(|q| if extreme { -8 } else { (q % 16) as i8 - 8 }).collect();
-            let unsigned: Vec<u8> = random.bytes(d).iter().map(|&q| if extreme { 255 } else { q }).collect();
 
             // The page may put the node anywhere, and ends with it.
             let at = d % 64;
@@ -429,9 +422,8 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
             let groups = node.groups(&page[at..], links);
 
             let is_scaled = d % 2 == 0;
-            let own_f32 = if is_scaled { Own::Times(100.0f32) } else { Own::Plus(100.0) };
-            let own_f64 = if is_scaled { Own::Times(100.0f64) } else { Own::Plus(100.0) };
-            let want_q4: Vec<(usize, f32)> = (0..links)
+            let own = if is_scaled { Own::Times(100.0) } else { Own::Plus(100.0) };
+            let want: Vec<(usize, f32)> = (0..links)
                 .map(|slot| {
                     let product = 0.5 * (node.dot(slot, &|i| f64::from(signed[i])) as f32 - 3.0);
                     let (add, rescale) = node.factors[slot];
@@ -443,47 +435,33 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
                     (slot, estimate)
                 })
                 .collect();
-            let want_u8: Vec<f32> = (0..links)
-                .map(|slot| {
-                    let (dot, sum) = (node.dot(slot, &|i| f64::from(unsigned[i])), node.dot(slot, &|_| 1.0));
-                    let (add, rescale) = node.factors[slot];
-                    let product = -2.0 * sum + 0.25 * dot - 7.0;
-                    let start = if is_scaled { 100.0 * f64::from(add) } else { 100.0 + f64::from(add) };
-                    (start + f64::from(rescale) * product).max(5.0) as f32
-                })
-                .collect();
-            let median = want_q4[links / 2].1;
+            let median = want[links / 2].1;
             for set in available() {
                 let context = format!("{}, d = {d}, {bits} bits, {links} of {slots}", set.name());
-                let (arranged_i4, arranged_u8) = (arrange_i4(set, &signed), arrange_u8(set, &unsigned));
-                let query = QueryQ4 { vector: &arranged_i4, step: 0.5, centre: 3.0 };
-                let vector = StoredU8 { vector: &arranged_u8, lo: -2.0, step: 0.25, centre: 7.0 };
-                let all = collect_q4(set, groups, query, own_f32, f32::INFINITY);
-                assert_eq!(all, want_q4, "{context}");
-                let some = collect_q4(set, groups, query, own_f32, median);
-                let below: Vec<_> = want_q4.iter().copied().filter(|found| found.1 <= median).collect();
+                let vector = arrange_i4(set, &signed);
+                let query = QueryQ4 { vector: &vector, step: 0.5, centre: 3.0 };
+                assert_eq!(collect_q4(set, groups, query, own, f32::INFINITY), want, "{context}");
+                let some = collect_q4(set, groups, query, own, median);
+                let below: Vec<_> = want.iter().copied().filter(|found| found.1 <= median).collect();
                 assert_eq!(some, below, "{context}");
-                let mut estimates = vec![[0.0; GROUP]; links.div_ceil(GROUP)];
-                set.estimate_u8(groups, vector, own_f64, 5.0, &mut estimates);
-                assert_eq!(estimates.as_flattened()[..links], want_u8, "{context}");
             }
         }
     }
 }
 
 #[test]
-fn a_bound_that_is_lowered_holds_for_the_rest_of_the_group() {
-    let node = Node::new(&mut Random(11), 64, 1, 8, false);
+fn a_bound_that_is_lowered_holds_for_the_rest_of_the_groups() {
+    let node = Node::new(&mut Random(11), 64, 1, 70, false);
     let bytes = node.bytes();
     for set in available() {
         let vector = arrange_i4(set, &[0; 64]);
         let query = QueryQ4 { vector: &vector, step: 0.0, centre: 0.0 };
-        let mut calls = 0;
-        set.estimate_q4(node.groups(&bytes, 8), query, Own::Plus(0.0), f32::INFINITY, &mut |_, _| {
-            calls += 1;
+        let mut slots = Vec::new();
+        set.estimate_q4(node.groups(&bytes, 70), query, Own::Plus(0.0), f32::INFINITY, &mut |estimates| {
+            slots.extend(estimates.iter().map(|(slot, _)| slot));
             f32::NEG_INFINITY
         });
-        assert_eq!(calls, 1, "{}", set.name());
+        assert!(slots.iter().copied().eq(0..64), "{}, {slots:?}", set.name());
     }
 }
 
@@ -495,16 +473,10 @@ fn estimates_that_are_not_numbers_are_the_nodes_own_distance() {
     let bytes = node.bytes();
     let groups = node.groups(&bytes, 3);
     for set in available() {
-        let (signed, unsigned) = (arrange_i4(set, &[1; 64]), arrange_u8(set, &[1; 64]));
-        let query = QueryQ4 { vector: &signed, step: 1.0, centre: -9.0 };
+        let vector = arrange_i4(set, &[1; 64]);
+        let query = QueryQ4 { vector: &vector, step: 1.0, centre: -9.0 };
         let found = collect_q4(set, groups, query, Own::Plus(4.0), 4.0);
         assert_eq!(found, [(0, 4.0), (1, 4.0), (2, 4.0)], "{}", set.name());
-        let vector = StoredU8 { vector: &unsigned, lo: 1.0, step: 1.0, centre: 0.0 };
-        let mut estimates = [[0.0; GROUP]];
-        set.estimate_u8(groups, vector, Own::Plus(4.0), 0.0, &mut estimates);
-        assert_eq!(estimates[0][..3], [4.0; 3], "{}", set.name());
-        set.estimate_u8(groups, vector, Own::Plus(4.0), 9.0, &mut estimates);
-        assert_eq!(estimates[0][..3], [9.0; 3], "{}", set.name());
     }
 }
 
@@ -664,12 +636,9 @@ fn groups_that_are_too_short_panic_instead_of_reading_on() {
         for (bytes, links) in [(8 * 16 - 1, 8), (8 * 22 + 15, 9), (0, 1)] {
             let bytes = vec![0; bytes];
             let groups = Groups { bytes: &bytes, lane_bytes: 8, gap: 6, slots: 9, links };
-            let (signed, unsigned) = (arrange_i4(set, &[0; 64]), arrange_u8(set, &[0; 64]));
-            let query = QueryQ4 { vector: &signed, step: 0.0, centre: 0.0 };
-            let vector = StoredU8 { vector: &unsigned, lo: 0.0, step: 0.0, centre: 0.0 };
+            let vector = arrange_i4(set, &[0; 64]);
+            let query = QueryQ4 { vector: &vector, step: 0.0, centre: 0.0 };
             let score = || collect_q4(set, groups, query, Own::Plus(0.0), 0.0);
-            assert!(std::panic::catch_unwind(score).is_err(), "{}, {links}", set.name());
-            let score = || set.estimate_u8(groups, vector, Own::Plus(0.0), 0.0, &mut [[0.0; GROUP]; 2]);
             assert!(std::panic::catch_unwind(score).is_err(), "{}, {links}", set.name());
         }
         assert!(std::panic::catch_unwind(|| set.pack_planes(&[1; 65], 4, &mut [0; 7])).is_err());

@@ -1,13 +1,12 @@
 //! Estimated distances to a node's neighbours, from their codes alone.
 //!
-//! Both estimators compute `own + f_add + f_rescale <x, y>` for each neighbour, or `own f_add + f_rescale <x, y>` with inner
-//! products, `own` being the distance between y and the node that holds the groups. They differ in what y is: [`Estimator`] holds a query, reduced to
-//! signed 4-bit integers; [`InsertEstimator`] a stored vector, with its 8-bit codes as they are.
+//! An [`Estimator`] computes `own + f_add + f_rescale <x, q>` for each neighbour, or `own f_add + f_rescale <x, q>` with inner
+//! products, `own` being the distance between the query q and the node that holds the groups. The query is reduced to signed
+//! 4-bit integers, except for 8-bit codes. A query is a vector searched for, or one about to be linked.
 
-use super::layout::{Bits, GROUP, GroupLayout, Groups};
-use super::sq8::Sq8;
+use super::layout::{Bits, GroupLayout, Groups};
 use super::sum;
-use crate::kernels::{self, Arranged, Below, Own, QueryQ4, StoredU8};
+use crate::kernels::{self, Ahead, Arranged, Below, Own, QueryQ4};
 use crate::metric::Geometry;
 
 /// A query's estimates.
@@ -40,7 +39,7 @@ impl Estimator {
         Self { geometry, form }
     }
 
-    /// Hands the neighbours whose estimates are at most `bound` to `below`, in order of their slots.
+    /// Hands the neighbours whose estimates are at most the bound to `below`, in order of their slots.
     ///
     /// Estimates are in the geometry of the factors: L2 squared, or negative inner product. `own` is the query's
     /// distance to the node, as [`Query::distance`](super::Query::distance) gives it. They are never NaN unless
@@ -54,27 +53,40 @@ impl Estimator {
             }
             Form::Floats { vector, centre } => {
                 let (start, factor) = own.start();
-                let mut bound = bound;
+                let (mut bound, mut ahead) = (bound, Ahead::new());
                 for group in groups.iter() {
-                    let codes = group.codes.chunks_exact(vector.len());
-                    for (lane, codes) in codes.enumerate().take(group.links) {
+                    if ahead.is_full() {
+                        bound = ahead.hand_on(bound, below);
+                    }
+                    ahead.add_each(group.links, bound, |lane| {
+                        let codes = &group.codes[lane * vector.len()..][..vector.len()];
                         let (add, rescale) = group.factors(lane);
                         let product = kernels::dot_f32_u8(vector, codes) - centre;
                         let estimate = start + (factor * add + rescale * product);
-                        let estimate = if estimate.is_nan() { own.distance() } else { estimate };
-                        if estimate <= bound {
-                            bound = below(group.first + lane, estimate);
-                        }
-                    }
+                        if estimate.is_nan() { own.distance() } else { estimate }
+                    });
                 }
+                ahead.hand_on(bound, below);
             }
         }
+    }
+
+    /// The estimates of all neighbours, in order of their slots, in place of what `estimates` has. They are NaN where `own` is.
+    pub fn estimate_all(&self, groups: Groups<'_>, own: f32, estimates: &mut Vec<f32>) {
+        estimates.clear();
+        estimates.resize(groups.links, f32::NAN);
+        self.estimate(groups, own, f32::INFINITY, &mut |some| {
+            for (slot, estimate) in some.iter() {
+                estimates[slot] = estimate;
+            }
+            f32::INFINITY
+        });
     }
 }
 
 impl Geometry {
     /// How estimates start from the distance between a vector and a node.
-    fn own<F>(self, distance: F) -> Own<F> {
+    fn own(self, distance: f32) -> Own {
         match self {
             Geometry::L2Squared => Own::Plus(distance),
             Geometry::NegativeInnerProduct => Own::Times(distance),
@@ -96,105 +108,12 @@ fn quantise_query(vector: &[f32]) -> (Vec<i8>, f32) {
     (codes.into_iter().map(|c| c.min(15) as i8 - 8).collect(), step)
 }
 
-/// A stored vector's estimates: what insertion asks for. Keeps its memory from one vector to the next.
-pub struct InsertEstimator {
-    layout: GroupLayout,
-    geometry: Geometry,
-    lo: f64,
-    step: f64,
-    /// h times the sum of the coordinates.
-    centre: f64,
-    norm_squared: f64,
-    /// Nothing at 8 bits, where codes are compared byte by byte.
-    arranged: Arranged,
-    /// Empty at fewer than 8 bits.
-    codes: Vec<u8>,
-    estimates: Vec<[f32; GROUP]>,
-}
-
-impl InsertEstimator {
-    /// For groups whose factors were made for `geometry`, and for no vector yet.
-    pub fn new(layout: GroupLayout, geometry: Geometry) -> Self {
-        let bytes = if layout.bits() == Bits::Eight { layout.dimensions() } else { 0 };
-        Self {
-            layout,
-            geometry,
-            lo: 0.0,
-            step: 0.0,
-            centre: 0.0,
-            norm_squared: 0.0,
-            arranged: Arranged::default(),
-            codes: vec![0; bytes],
-            estimates: Vec::new(),
-        }
-    }
-
-    /// Takes another vector.
-    pub fn prepare(&mut self, vector: Sq8<'_>) {
-        debug_assert_eq!(self.layout.dimensions(), vector.dimensions());
-        (self.lo, self.step) = (f64::from(vector.header.lo), f64::from(vector.header.step));
-        self.centre = f64::from(self.layout.bits().centre()) * vector.sum();
-        self.norm_squared = vector.norm_squared();
-        if self.layout.bits() == Bits::Eight {
-            self.codes.copy_from_slice(vector.codes);
-        } else {
-            kernels::arrange_u8(vector.codes, &mut self.arranged);
-        }
-    }
-
-    /// Estimates of the distances between this vector and a node's neighbours; `own` is this vector's
-    /// distance to the node ([`Sq8::distance`]). Squared lengths are cut off at 0.
-    pub fn score(&mut self, groups: Groups<'_>, own: f32) -> &mut [f32] {
-        let least = match self.geometry {
-            Geometry::L2Squared => 0.0,
-            Geometry::NegativeInnerProduct => f64::NEG_INFINITY,
-        };
-        let own = self.geometry.own(f64::from(own));
-        self.estimates.resize(groups.links.div_ceil(GROUP), [0.0; GROUP]);
-        if self.layout.bits() == Bits::Eight {
-            self.score_bytes(groups, own, least);
-        } else {
-            let Self { ref arranged, lo, step, centre, .. } = *self;
-            let vector = StoredU8 { vector: arranged, lo, step, centre };
-            kernels::estimate_u8(groups, vector, own, least, &mut self.estimates);
-        }
-        &mut self.estimates.as_flattened_mut()[..groups.links]
-    }
-
-    /// The distances between this vector's **own** neighbours and itself, if it is the node that holds the
-    /// groups. Not estimates: `|b - v^|^2` or `-<b, v^>` up to rounding, b being the neighbour
-    /// as it was when encoded.
-    pub fn own_distances(&mut self, groups: Groups<'_>) -> &[f32] {
-        let own = match self.geometry {
-            Geometry::L2Squared => 0.0,
-            Geometry::NegativeInnerProduct => -self.norm_squared as f32,
-        };
-        self.score(groups, own)
-    }
-
-    fn score_bytes(&mut self, groups: Groups<'_>, own: Own<f64>, least: f64) {
-        let (start, factor) = own.start();
-        for (group, estimates) in groups.iter().zip(&mut self.estimates) {
-            let codes = group.codes.chunks_exact(self.codes.len());
-            for ((lane, codes), out) in codes.enumerate().zip(estimates).take(group.links) {
-                let (add, rescale) = group.factors(lane);
-                let product = self.lo * kernels::sum_u8(codes) as f64
-                    + self.step * kernels::dot_u8(codes, &self.codes) as f64
-                    - self.centre;
-                let estimate = start + factor * f64::from(add) + f64::from(rescale) * product;
-                let estimate = if estimate.is_nan() { own.distance() } else { estimate };
-                *out = (if estimate < least { least } else { estimate }) as f32;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metric::Metric;
     use crate::quantizer::testing::{add, gaussian, naive_dot, naive_l2_squared};
-    use crate::quantizer::{Encoder, Frame, Length, Magnitude, Query, sq8};
+    use crate::quantizer::{Encoder, Frame, GROUP, Length, Magnitude, Query, Sq8, sq8};
     use proptest::prelude::*;
 
     const ALL: [Bits; 4] = [Bits::One, Bits::Two, Bits::Four, Bits::Eight];
@@ -207,6 +126,7 @@ mod tests {
         codes: Vec<u8>,
         neighbours: Vec<Vec<f32>>,
         group: Vec<u8>,
+        excesses: Vec<f32>,
     }
 
     impl Node {
@@ -215,14 +135,16 @@ mod tests {
             let vector = gaussian(d, seed);
             let mut codes = vec![0; d];
             let header = sq8::encode(&vector, Magnitude::Ordinary, Length::Any, &mut codes);
+            let group = vec![0xAA; layout.bytes()];
             let mut node =
-                Self { layout, header, codes, neighbours: Vec::new(), group: vec![0xAA; layout.bytes()] };
+                Self { layout, header, codes, neighbours: Vec::new(), group, excesses: Vec::new() };
             let mut encoder = Encoder::new(layout, geometry);
             let decoded = node.decoded();
             for lane in 0..GROUP {
                 let neighbour = add(&vector, spread, &gaussian(d, seed ^ (lane as u64 + 1) << 32));
                 let encoded = encoder.encode(&neighbour, &decoded);
                 layout.write_lane(&mut node.group, lane, encoded.code, encoded.factors);
+                node.excesses.push(encoded.excess);
                 node.neighbours.push(neighbour);
             }
             node
@@ -261,18 +183,14 @@ mod tests {
 
     fn scores(estimator: &Estimator, groups: Groups<'_>, own: f32) -> Vec<f32> {
         let mut scores = Vec::new();
-        estimator.estimate(groups, own, f32::INFINITY, &mut |slot, estimate| {
-            assert_eq!(slot, scores.len());
-            scores.push(estimate);
+        estimator.estimate(groups, own, f32::INFINITY, &mut |estimates| {
+            for (slot, estimate) in estimates.iter() {
+                assert_eq!(slot, scores.len());
+                scores.push(estimate);
+            }
             f32::INFINITY
         });
         scores
-    }
-
-    fn inserting(layout: GroupLayout, geometry: Geometry, stored: Sq8<'_>) -> InsertEstimator {
-        let mut estimator = InsertEstimator::new(layout, geometry);
-        estimator.prepare(stored);
-        estimator
     }
 
     /// How much of the origin is taken from a vector to get its residual.
@@ -327,21 +245,21 @@ mod tests {
         }
 
         #[test]
-        fn a_nodes_own_distances_are_exact(
+        fn a_neighbours_excess_is_that_of_the_vectors(
             d in 1usize..400, bits in 0usize..4, seed: u64, spread in 0.01f32..2.0,
         ) {
             for geometry in GEOMETRIES {
                 let node = Node::new(d, ALL[bits], geometry, seed, spread);
-                let mut estimator = inserting(node.layout, geometry, node.stored());
-                let seen = estimator.own_distances(node.groups());
                 let u = node.decoded();
-                for (neighbour, &seen) in node.neighbours.iter().zip(seen) {
-                    let expected = exact(geometry, neighbour, &u);
+                for (neighbour, &seen) in node.neighbours.iter().zip(&node.excesses) {
+                    let expected = exact(geometry, neighbour, &u) - exact(geometry, &u, &u);
                     let r = naive_l2_squared(neighbour, &u).sqrt();
                     let size = naive_dot(&u, &u).sqrt() * (r + naive_dot(&u, &u).sqrt()) + r * r;
                     let error = (f64::from(seen) - expected).abs();
                     prop_assert!(error <= 3e-6 * size, "{seen} {expected} {size}");
                 }
+                let same = Encoder::new(node.layout, geometry).encode(&u, &u).excess;
+                prop_assert_eq!(same, 0.0);
             }
         }
 
@@ -381,11 +299,10 @@ mod tests {
                 let query = Query::new(&frame, &stretch(seed ^ 7, other));
                 let own = query.distance(stored);
                 let groups = layout.groups(&group, 0, GROUP, GROUP);
-                let mut seen = scores(&Estimator::new(layout, frame.geometry(), query.vector()), groups, own);
-                let mut insert = inserting(layout, frame.geometry(), stored);
-                seen.extend_from_slice(insert.score(groups, own));
-                seen.extend_from_slice(insert.own_distances(groups));
-                prop_assert!(seen.len() == 24 && seen.iter().all(|x| !x.is_nan()), "{:?}", seen);
+                let (estimator, mut all) = (Estimator::new(layout, frame.geometry(), query.vector()), vec![9.0]);
+                estimator.estimate_all(groups, own, &mut all);
+                prop_assert_eq!(&all, &scores(&estimator, groups, own));
+                prop_assert!(all.len() == GROUP && all.iter().all(|x| !x.is_nan()), "{:?}", all);
             }
         }
     }

@@ -7,7 +7,7 @@
 //! | `bounds.rs` | between which values the SQL operator's result then lies: the error analysis |
 //! | `rabitq.rs` | a neighbour's code and factors |
 //! | `layout.rs` | eight neighbours interleaved |
-//! | `estimator.rs` | a query's, or a stored vector's, estimated distances to eight neighbours at once |
+//! | `estimator.rs` | a query's estimated distances to eight neighbours at once |
 //!
 //! # Notation
 //!
@@ -46,7 +46,7 @@
 //!      <x, q>  = <c, q> - h sum q_i
 //! ```
 //!
-//! At q = u^ the estimate is exact for any code: |u^-v|^2, or -<u^,v>. A neighbour with r = 0 gets f = 0. One with a residual
+//! At q = u^ the estimate would be exact for any code: |u^-v|^2, or -<u^,v>. A neighbour with r = 0 gets f = 0. One with a residual
 //! that `f32` cannot hold is taken to lie where u does.
 
 #![forbid(unsafe_code)]
@@ -62,7 +62,7 @@ pub mod sq8;
 mod testing;
 
 pub use bounds::Measured;
-pub use estimator::{Estimator, InsertEstimator};
+pub use estimator::Estimator;
 pub use layout::{Bits, GROUP, GroupLayout, Groups};
 pub use rabitq::{Encoder, Factors, Neighbour};
 pub use rotation::Rotation;

@@ -26,6 +26,8 @@ pub struct Neighbour<'a> {
     pub code: &'a [u8],
     /// For the same lane.
     pub factors: Factors,
+    /// How much farther from the node it is than the node itself: `|v - u^|^2`, or `|u^|^2 - <u^, v>`. 0 for an equal vector.
+    pub excess: f32,
 }
 
 /// Makes codes of residuals; keeps the buffers between calls.
@@ -38,7 +40,7 @@ pub struct Encoder {
     code: Vec<u8>,
 }
 
-/// Sums from which the factors follow.
+/// Sums from which the factors and the excess follow.
 struct Sums {
     /// What of the origin is taken from the target to get r: 1, or alpha.
     scale: f64,
@@ -70,13 +72,15 @@ impl Encoder {
     /// the node that will hold the code). Both are in the frame.
     pub fn encode(&mut self, target: &[f32], origin: &[f32]) -> Neighbour<'_> {
         debug_assert!(target.len() == self.layout.dimensions() && origin.len() == target.len());
-        let (scale, origin_norm_squared) = match self.geometry {
-            Geometry::L2Squared => (1.0, 0.0),
+        let (scale, origin_norm_squared, excess) = match self.geometry {
+            Geometry::L2Squared => (1.0, 0.0, None),
             Geometry::NegativeInnerProduct => {
                 // Both sums from one kernel, so that equal vectors have a scale of 1 and no residual.
                 let norm_squared = kernels::dot(origin, origin);
-                let scale = kernels::dot(target, origin) / norm_squared;
-                (if scale.is_finite() { scale } else { 0.0 }, f64::from(norm_squared))
+                let product = kernels::dot(target, origin);
+                let scale = product / norm_squared;
+                let scale = if scale.is_finite() { scale } else { 0.0 };
+                (scale, f64::from(norm_squared), Some(norm_squared - product))
             }
         };
         let sums = match self.layout.bits() {
@@ -89,7 +93,8 @@ impl Encoder {
         if self.layout.bits() == Bits::Eight {
             self.code.copy_from_slice(&self.codes);
         }
-        Neighbour { code: &self.code, factors: self.factors(sums, origin_norm_squared) }
+        let excess = excess.unwrap_or(sums.norm_squared as f32);
+        Neighbour { code: &self.code, factors: self.factors(sums, origin_norm_squared), excess }
     }
 
     fn encode_signs(&mut self, target: &[f32], origin: &[f32], scale: f32) -> Sums {

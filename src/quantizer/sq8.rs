@@ -254,10 +254,12 @@ impl Sq8<'_> {
             + step * step * f64::from(self.header.code_norm_squared)
     }
 
-    /// The sum of x^'s coordinates.
-    pub fn sum(&self) -> f64 {
-        let (lo, step) = self.scale();
-        self.codes.len() as f64 * lo + step * f64::from(self.header.code_sum)
+    /// The vector's distance to itself.
+    pub fn distance_to_itself(&self, geometry: Geometry) -> f32 {
+        match geometry {
+            Geometry::L2Squared => 0.0,
+            Geometry::NegativeInnerProduct => -self.norm_squared() as f32,
+        }
     }
 
     /// `<x^, y^>`, up to `f64` rounding.
@@ -419,7 +421,7 @@ mod tests {
         let header = encode(&[-2.5; 5], Magnitude::Ordinary, Length::Any, &mut codes);
         assert_eq!((header.lo, header.step, codes), (-2.5, 0.0, [0; 5]));
         let stored = Sq8 { header, codes: &codes };
-        assert_eq!((stored.norm_squared(), stored.sum()), (31.25, -12.5));
+        assert_eq!(stored.norm_squared(), 31.25);
         assert!(header.error < 1e-40);
     }
 

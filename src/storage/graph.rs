@@ -5,7 +5,7 @@ use super::meta::{META_BLOCK, Meta};
 use super::store::{Error, PageStore, Result};
 use super::tid::{HeapTid, IndexTid};
 use super::tuples::read_tuple;
-use crate::hnsw::{EntryPoint, Frontier, Graph, Likeness, Linkable, Visit};
+use crate::hnsw::{Alpha, EntryPoint, Frontier, Graph, Likeness, Linkable, Visit};
 use crate::quantizer::Measured;
 
 /// What is taken from a visited node beside its distance.
@@ -206,6 +206,10 @@ impl<S: PageStore, K: Kind> Linkable for Reader<'_, S, K, LinkTo<'_, K::Own>> {
     fn distance_between(&self, one: &Candidate, other: &Candidate) -> f32 {
         let LinkTo { copies, .. } = &self.purpose;
         self.kind.between(copies.of(one), copies.of(other))
+    }
+
+    fn alpha(&self) -> Alpha {
+        self.kind.alpha()
     }
 
     fn likeness(&self, candidate: &Candidate) -> Likeness {

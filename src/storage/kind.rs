@@ -4,7 +4,7 @@ use super::meta::NodeKind;
 use super::node::{Header, fused, plain};
 use super::store::{PageStore, Result};
 use super::tid::{HeapTid, IndexTid};
-use crate::hnsw::{Frontier, Met};
+use crate::hnsw::{Alpha, Frontier, Met};
 use crate::quantizer::Measured;
 
 /// A kind of node in one index.
@@ -67,6 +67,9 @@ pub trait Kind: Sized {
     /// The distance between two nodes.
     fn between(&self, one: &Self::Own, other: &Self::Own) -> f32;
 
+    /// When a link hides a neighbour.
+    fn alpha(&self) -> Alpha;
+
     /// Whether two vectors are the same to the index, so that their rows can share a node.
     fn is_same(&self, one: &Self::Own, other: &Self::Own) -> bool;
 
@@ -106,19 +109,18 @@ pub trait Kind: Sized {
     /// it takes.
     fn target(&self, own: &Self::Own, spare: Option<Self::Target>) -> Self::Target;
 
-    /// Links `node` to the new node at `to`, if it is the better for it; `None` if not. `met` are nodes whose distances to
-    /// the new one are known.
+    /// Links `node` to the new node, if it is the better for it; `None` if not. `met` are nodes whose distances to the new one
+    /// are known.
     fn link_back<S: PageStore>(
         &self,
         store: &S,
         level: u8,
         node: IndexTid,
-        to: IndexTid,
-        new: &mut Self::Target,
+        new: &mut NewNode<'_, Self>,
         met: &Met,
     ) -> Result<Option<Linked>>;
 
-    /// Links `node` to the node at `to` whether it is the better for it or not, so that a path leads there. A full node
+    /// Links `node` to the new node whether it is the better for it or not, so that a path leads there. A full node
     /// gives up a link for which `may_go` says so, by preference the farthest of those that others hide.
     ///
     /// `None` if there is no link to give up.
@@ -127,10 +129,19 @@ pub trait Kind: Sized {
         store: &S,
         level: u8,
         node: IndexTid,
-        to: IndexTid,
-        new: &mut Self::Target,
+        new: &mut NewNode<'_, Self>,
         may_go: &dyn Fn(IndexTid) -> bool,
     ) -> Result<Option<Linked>>;
+}
+
+/// A node that others are to link to: a new one, or one that lost its links.
+pub struct NewNode<'a, K: Kind> {
+    /// Of the tuple on the level in question.
+    pub tid: IndexTid,
+    /// Its vector, as a search for its neighbours had it.
+    pub query: &'a K::Query,
+    /// Made by [`Kind::target`].
+    pub target: &'a mut K::Target,
 }
 
 /// A link that was written, or was there already.

@@ -1,7 +1,7 @@
 //! New links for tuples that have lost some, or to which no path leads.
 
 use super::graph::{Copies, LinkTo, Reader, fetch_own};
-use super::kind::{Kind, NewLink, View};
+use super::kind::{Kind, NewLink, NewNode, View};
 use super::meta::{META_BLOCK, Meta};
 use super::store::{Error, PageStore, Result};
 use super::tid::IndexTid;
@@ -85,14 +85,14 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         let added_to: Vec<IndexTid> = added.iter().map(|link| link.id).collect();
         kept.extend(added);
         kept.sort_by_key(|link| link.is_filler);
-        let LinkTo { copies, .. } = &reader.purpose;
+        let Reader { ref query, purpose: LinkTo { ref copies, .. }, .. } = reader;
         let links: Vec<_> =
             kept.iter().map(|link| (link.id, copies.of(&link.payload), link.is_filler)).collect();
         if self.rewrite(patient, &links)? {
-            let mut target = self.kind.target(own, None);
+            let mut new = NewNode { tid: *tid, query, target: &mut self.kind.target(own, None) };
             for to in added_to {
                 self.store.check_interrupts()?;
-                self.kind.link_back(self.store, *level, to, *tid, &mut target, &met)?;
+                self.kind.link_back(self.store, *level, to, &mut new, &met)?;
             }
         }
         Ok(())
@@ -106,14 +106,14 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         let Patient { tid, level, own, links } = patient;
         let mut reader = reader(self.store, self.kind, patient, copies);
         let mut plan = planner.insert(&mut reader, self.params, *level)?;
-        let LinkTo { copies, .. } = &reader.purpose;
+        let Reader { ref query, purpose: LinkTo { ref copies, .. }, .. } = reader;
         let mut nearest = plan.levels.pop().unwrap_or_default().links;
-        let mut target = self.kind.target(own, None);
+        let mut new = NewNode { tid: *tid, query, target: &mut self.kind.target(own, None) };
         nearest.retain(|link| link.id != *tid);
         nearest.sort_by(|one, other| one.distance.total_cmp(&other.distance));
         for link in &nearest {
             let is_linked_to = |other| links.contains(&other);
-            if self.kind.insist(self.store, *level, link.id, *tid, &mut target, &is_linked_to)?.is_some() {
+            if self.kind.insist(self.store, *level, link.id, &mut new, &is_linked_to)?.is_some() {
                 return Ok(true);
             }
         }
@@ -130,7 +130,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         Ok(self.rewrite(patient, &found)?
             && self
                 .kind
-                .insist(self.store, *level, first.id, *tid, &mut target, &|other| other == given_up)?
+                .insist(self.store, *level, first.id, &mut new, &|other| other == given_up)?
                 .is_some())
     }
 

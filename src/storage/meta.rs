@@ -33,7 +33,7 @@ use crate::metric::Metric;
 use crate::quantizer::Bits;
 
 const MAGIC: [u8; 4] = *b"QzDB";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const SIZE: usize = 40;
 
 /// Number of the meta page.

@@ -1,14 +1,14 @@
 //! Plain nodes at work: exact distances, one read per neighbour.
 
 use super::graph::fetch_own;
-use super::kind::{Kind, Linked, NewLink};
+use super::kind::{Kind, Linked, NewLink, NewNode};
 use super::meta::{Meta, NodeKind};
 use super::node::plain::{Layout, Plain, PlainMut};
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::{change_tuple, read_tuple};
 use super::value::PlainValue;
-use crate::hnsw::{Frontier, Met, give_up};
+use crate::hnsw::{Alpha, Frontier, Met, give_up};
 use crate::metric::Metric;
 use crate::quantizer::Measured;
 use std::marker::PhantomData;
@@ -140,6 +140,11 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         Self::finite(V::distance(self.metric, one, other))
     }
 
+    /// Some operators' results are no distances that could be compared by more than their order.
+    fn alpha(&self) -> Alpha {
+        Alpha::ONE
+    }
+
     fn is_same(&self, one: &Vec<u8>, other: &Vec<u8>) -> bool {
         one == other
     }
@@ -192,11 +197,10 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         store: &S,
         level: u8,
         node: IndexTid,
-        to: IndexTid,
-        new: &mut Vec<u8>,
+        NewNode { tid: to, target, .. }: &mut NewNode<'_, Self>,
         _met: &Met,
     ) -> Result<Option<Linked>> {
-        let layout = self.layout(level);
+        let (layout, to) = (self.layout(level), *to);
         for _ in 0..ATTEMPTS {
             let seen = read_tuple(store, node, &mut Vec::new(), |tuple| {
                 let view = self.view(level, tuple).filter(|view| !view.header().is_dead());
@@ -218,7 +222,7 @@ impl<V: PlainValue> Kind for PlainKind<V> {
                 }
                 let gone = values.iter().position(Option::is_none);
                 let mut values: Vec<Vec<u8>> = values.into_iter().flatten().collect();
-                values.push(new.clone());
+                values.push(target.clone());
                 let distances: Vec<f32> = values.iter().map(|value| self.between(&own, value)).collect();
                 let given_up =
                     gone.or_else(|| give_up(&distances, |a, b| self.between(&values[a], &values[b])));
@@ -249,8 +253,7 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         store: &S,
         level: u8,
         node: IndexTid,
-        to: IndexTid,
-        _new: &mut Vec<u8>,
+        &mut NewNode { tid: to, .. }: &mut NewNode<'_, Self>,
         may_go: &dyn Fn(IndexTid) -> bool,
     ) -> Result<Option<Linked>> {
         let layout = self.layout(level);

@@ -1,7 +1,7 @@
 //! Changing the graph: carries out what `hnsw` planned, one change after the other, each of which leaves a sound graph.
 
 use super::graph::{Candidate, Copies, LinkTo, Reader, fetch_own};
-use super::kind::{Kind, NewLink, Row, View};
+use super::kind::{Kind, NewLink, NewNode, Row, View};
 use super::meta::{META_BLOCK, Meta};
 use super::node::HeaderMut;
 use super::store::{PageStore, Result};
@@ -55,12 +55,14 @@ pub fn insert<S: PageStore, K: Kind>(
     let query = kind.query(row.value);
     let own = kind.stored(&query);
     let mut reader = Reader::new(store, kind, query, LinkTo::new(own, level, copies));
-    if reader.entry_point()?.is_none() && insert_first(store, kind, &reader.purpose.own, level, row)? {
+    if reader.entry_point()?.is_none()
+        && insert_first(store, kind, &reader.query, &reader.purpose.own, level, row)?
+    {
         return Ok(Outcome::Indexed);
     }
     let params = Params { ef_construction: kind.insertion_width(params.ef_construction), ..params };
     let plan = planner.insert(&mut reader, params, level)?;
-    let LinkTo { own, copies, .. } = &reader.purpose;
+    let Reader { ref query, purpose: LinkTo { ref own, ref copies, .. }, .. } = reader;
     if let Some(duplicate) = plan.duplicate {
         let added = change_tuple(store, duplicate, |tuple| {
             let added = kind.view(0, tuple).is_some() && HeaderMut(&mut *tuple).add_heap_tid(row.tid);
@@ -70,7 +72,7 @@ pub fn insert<S: PageStore, K: Kind>(
             return Ok(Outcome::Indexed);
         }
     }
-    let top = add_node(store, kind, own, &plan.levels, copies, target, row)?;
+    let top = add_node(store, kind, query, own, &plan.levels, copies, target, row)?;
     if plan.is_entry_point {
         raise_entry_point(store, top)?;
     }
@@ -84,6 +86,7 @@ pub fn insert<S: PageStore, K: Kind>(
 fn insert_first<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
+    query: &K::Query,
     own: &K::Own,
     level: u8,
     row: Row<'_>,
@@ -94,7 +97,7 @@ fn insert_first<S: PageStore, K: Kind>(
         if meta.entry_point.is_some() {
             return Ok(None);
         }
-        meta.entry_point = Some(add_node(store, kind, own, &levels, &Copies::new(), &mut None, row)?);
+        meta.entry_point = Some(add_node(store, kind, query, own, &levels, &Copies::new(), &mut None, row)?);
         meta.write(pages[0]);
         Ok(Some(()))
     })?;
@@ -102,9 +105,11 @@ fn insert_first<S: PageStore, K: Kind>(
 }
 
 /// Writes a node and the links back to it; returns its tuple on its top level. `spare` keeps memory for the next one.
+#[allow(clippy::too_many_arguments)] // a node, in all its forms
 fn add_node<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
+    query: &K::Query,
     own: &K::Own,
     levels: &[LevelPlan<IndexTid, Candidate>],
     copies: &Copies<K::Own>,
@@ -136,9 +141,10 @@ fn add_node<S: PageStore, K: Kind>(
     let mut target = kind.target(own, spare.take());
     for ((level, LevelPlan { links, met }), &tuple) in levels.iter().enumerate().zip(&tuples) {
         let (mut is_linked, mut given_up) = (false, Vec::new());
+        let mut new = NewNode { tid: tuple, query, target: &mut target };
         for link in links {
             store.check_interrupts()?;
-            let linked = kind.link_back(store, level as u8, link.id, tuple, &mut target, met)?;
+            let linked = kind.link_back(store, level as u8, link.id, &mut new, met)?;
             is_linked |= linked.is_some();
             if let Some(neighbour) = linked.and_then(|linked| linked.in_place_of)
                 && !given_up.contains(&neighbour)
@@ -151,7 +157,7 @@ fn add_node<S: PageStore, K: Kind>(
         }
         // A node nobody took is forced upon the nearest.
         if let Some(nearest) = links.first().filter(|_| !is_linked && kind.forces_ways_in()) {
-            let linked = kind.insist(store, 0, nearest.id, tuple, &mut target, &|_| true)?;
+            let linked = kind.insist(store, 0, nearest.id, &mut new, &|_| true)?;
             given_up.extend(linked.and_then(|linked| linked.in_place_of));
         }
         take_over(store, kind, tuple, own, &given_up)?;

@@ -15,7 +15,11 @@
 //!   lanes x code bytes     neighbours' codes, interleaved word by word
 //!   lanes x 4, lanes x 4   f_add, f_rescale
 //!   lanes x 6              addresses of the neighbours' tuples on this level
+//!   lanes x 2              the neighbours' excesses: how much farther from the node they are than itself (bfloat16)
 //! ```
+//!
+//! Searches have no use for an excess. It tells a node that is offered a new link how far its neighbours are, which their codes
+//! would only tell by a product with the node's vector. Eight bits of it are enough, as it is compared with estimates.
 
 use super::{Header, HeaderMut, header_size, pieces_for, tid_at};
 use crate::hnsw::Flags;
@@ -23,6 +27,10 @@ use crate::quantizer::{Bits, Factors, Fine, FineHeader, GROUP, GroupLayout, Grou
 use crate::storage::meta::NodeKind;
 use crate::storage::page::{MAX_ITEM_SIZE, item_size_for};
 use crate::storage::tid::{IndexTid, TID_SIZE};
+use half::bf16;
+
+/// Bytes of an excess.
+const EXCESS_SIZE: usize = size_of::<bf16>();
 
 /// Where everything is in the tuples of one level of one index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +44,7 @@ pub struct Layout {
     vector: usize,
     fine: usize,
     groups: usize,
-    /// Bytes of a slot: code, factors and address.
+    /// Bytes of a slot: code, factors, address and excess.
     slot: usize,
     size: usize,
 }
@@ -63,7 +71,7 @@ impl Layout {
             let vector = flags + 8 * slots.div_ceil(64);
             let fine = vector + sq8::Header::BYTES + dimensions;
             let groups = fine + if has_fine { FineHeader::BYTES + sq8::fine_bytes(dimensions) } else { 0 };
-            let slot = group.lane_bytes() + size_of::<Factors>() + TID_SIZE;
+            let slot = group.lane_bytes() + size_of::<Factors>() + TID_SIZE + EXCESS_SIZE;
             let size = groups + slots * slot;
             Self { level_is_base, group, slots, pieces, flags, vector, fine, groups, slot, size }
         };
@@ -74,19 +82,21 @@ impl Layout {
     ///
     /// At most three tenths less or a quarter more than `target`, and such that no more than a quarter of the page is left, if
     /// that can be; if no whole number of tuples fits a page that way, `target`. Above the base level no tuple has a page
-    /// to itself if two fit.
+    /// to itself if two fit with a third less.
     pub fn slots_for(shape: Shape, target: usize) -> usize {
-        let range = target - target * 3 / 10..=target + target / 4;
-        let fits = |count: usize| {
+        let fits = |least: usize, count: usize| {
             let size = |slots| Self::new(shape, slots).size();
-            let slots = range.clone().rev().find(|&slots| size(slots) <= item_size_for(count))?;
+            let range = least..=target + target / 4;
+            let slots = range.rev().find(|&slots| size(slots) <= item_size_for(count))?;
             Some((4 * size(slots) < 3 * item_size_for(count), slots.abs_diff(target), slots))
         };
         if !shape.level_is_base
-            && let Some((.., slots)) = fits(2).filter(|&(.., slots)| slots < target)
+            && let Some((.., slots)) = fits(target - target / 3, 2).filter(|&(.., slots)| slots < target)
         {
             return slots;
         }
+        let least = target - target * 3 / 10;
+        let fits = |count| fits(least, count);
         (1..=MAX_ITEM_SIZE / 64).filter_map(fits).min().map_or(target, |(.., slots)| slots)
     }
 
@@ -124,13 +134,22 @@ impl Layout {
         self.size
     }
 
-    /// Layout of the group that begins with slot `first`, and where it and its addresses are.
+    /// The group that begins with slot `first`.
     #[inline]
-    fn group(&self, first: usize) -> (GroupLayout, usize, usize) {
+    fn group(&self, first: usize) -> GroupAt {
         let layout = self.group.with_lanes((self.slots - first).min(GROUP));
         let start = self.groups + first * self.slot;
-        (layout, start, start + layout.bytes())
+        let addresses = start + layout.bytes();
+        GroupAt { layout, start, addresses, excesses: addresses + layout.lanes() * TID_SIZE }
     }
+}
+
+/// A group's layout, and where it and its parts are in the tuple.
+struct GroupAt {
+    layout: GroupLayout,
+    start: usize,
+    addresses: usize,
+    excesses: usize,
 }
 
 /// A fused tuple, read.
@@ -191,7 +210,7 @@ impl<'a> Fused<'a> {
     #[inline]
     pub fn groups(&self) -> Groups<'a> {
         let Layout { group, slots, .. } = *self.layout;
-        group.groups(&self.tuple[self.layout.groups..], TID_SIZE, slots, self.links)
+        group.groups(&self.tuple[self.layout.groups..], TID_SIZE + EXCESS_SIZE, slots, self.links)
     }
 
     /// The address of the neighbour in a slot in use.
@@ -199,23 +218,38 @@ impl<'a> Fused<'a> {
     pub fn address(&self, slot: usize) -> IndexTid {
         let Layout { slots, groups, slot: slot_size, .. } = *self.layout;
         let first = slot / GROUP * GROUP;
-        let addresses = groups + first * slot_size + (slots - first).min(GROUP) * (slot_size - TID_SIZE);
+        let addresses =
+            groups + first * slot_size + (slots - first).min(GROUP) * (slot_size - TID_SIZE - EXCESS_SIZE);
         IndexTid::from_bytes(tid_at(self.tuple, addresses + slot % GROUP * TID_SIZE))
     }
 
-    /// Reads one link's code, as many bytes as a lane has, and its factors.
-    pub fn link(&self, slot: usize, code: &mut [u8]) -> Factors {
-        let (group, start, addresses) = self.layout.group(slot / GROUP * GROUP);
-        group.read_lane(&self.tuple[start..addresses], slot % GROUP, code)
+    /// Reads one link; its code, as many bytes as a lane has, is put into `code`.
+    pub fn link<'c>(&self, slot: usize, code: &'c mut [u8]) -> Neighbour<'c> {
+        let group = self.layout.group(slot / GROUP * GROUP);
+        let lane = slot % GROUP;
+        let factors = group.layout.read_lane(&self.tuple[group.start..group.addresses], lane, code);
+        let excess = self.tuple[group.excesses..].as_chunks().0[lane];
+        Neighbour { code, factors, excess: bf16::from_le_bytes(excess).to_f32() }
+    }
+
+    /// Puts the neighbours' distances in place of what `to` has; `own` is the node's distance to itself.
+    pub fn distances_into(&self, own: f32, to: &mut Vec<f32>) {
+        to.clear();
+        for first in (0..self.links).step_by(GROUP) {
+            let group = self.layout.group(first);
+            let links = group.layout.lanes().min(self.links - first);
+            let (excesses, _) = self.tuple[group.excesses..][..links * EXCESS_SIZE].as_chunks();
+            to.extend(excesses.iter().map(|&bytes| own + bf16::from_le_bytes(bytes).to_f32()));
+        }
     }
 
     /// Puts the neighbours' addresses in place of what `to` has.
     pub fn neighbours_into(&self, to: &mut Vec<IndexTid>) {
         to.clear();
         for first in (0..self.links).step_by(GROUP) {
-            let (group, _, addresses) = self.layout.group(first);
-            let links = group.lanes().min(self.links - first);
-            let (addresses, _) = self.tuple[addresses..][..links * TID_SIZE].as_chunks();
+            let group = self.layout.group(first);
+            let links = group.layout.lanes().min(self.links - first);
+            let (addresses, _) = self.tuple[group.addresses..][..links * TID_SIZE].as_chunks();
             to.extend(addresses.iter().map(|&bytes| IndexTid::from_bytes(bytes)));
         }
     }
@@ -264,11 +298,14 @@ impl FusedMut<'_> {
 
     /// Writes a neighbour into a slot, the first free one or one in use.
     pub fn set_link(&mut self, slot: usize, neighbour: IndexTid, code: Neighbour<'_>) {
-        let (group, start, addresses) = self.layout.group(slot / GROUP * GROUP);
+        let group = self.layout.group(slot / GROUP * GROUP);
         let lane = slot % GROUP;
-        group.write_lane(&mut self.tuple[start..addresses], lane, code.code, code.factors);
-        let at = addresses + lane * TID_SIZE;
+        let codes = &mut self.tuple[group.start..group.addresses];
+        group.layout.write_lane(codes, lane, code.code, code.factors);
+        let at = group.addresses + lane * TID_SIZE;
         self.tuple[at..at + TID_SIZE].copy_from_slice(&neighbour.to_bytes());
+        let at = group.excesses + lane * EXCESS_SIZE;
+        self.tuple[at..at + EXCESS_SIZE].copy_from_slice(&bf16::from_f32(code.excess).to_le_bytes());
         if slot >= Header(self.tuple).links() {
             self.header().set_links(slot + 1);
         }
@@ -292,8 +329,8 @@ mod tests {
         let shape =
             |dimensions, has_fine| Shape { level_is_base: true, dimensions, bits: Bits::One, has_fine };
         let cases = [
-            (384, false, 35, 3),
-            (768, false, 29, 2),
+            (384, false, 34, 3),
+            (768, false, 28, 2),
             (768, true, 25, 2),
             (1536, false, 31, 1),
             (1536, true, 27, 1),
@@ -307,7 +344,7 @@ mod tests {
         assert_eq!(Layout::slots_for(shape(16_000, false), 32), 32);
         assert_eq!(Layout::new(shape(16_000, false), 32).pieces(), 9);
         let upper = Shape { level_is_base: false, ..shape(1536, true) };
-        assert_eq!(Layout::slots_for(upper, 16), 12);
+        assert_eq!(Layout::slots_for(upper, 16), 11);
         // Two to a page, with fine codes as without; and where they do not fit with them, without.
         assert_eq!(Layout::slots_for(shape(784, true), 32), 23);
         for (dimensions, has_fine) in
@@ -332,7 +369,11 @@ mod tests {
         let tid = |slot: u32| IndexTid { block: slot, offset: 1 };
         for slot in 0..13 {
             let factors = Factors { add: slot as f32, rescale: -1.0 };
-            node.set_link(slot, tid(slot as u32), Neighbour { code: &code, factors });
+            node.set_link(
+                slot,
+                tid(slot as u32),
+                Neighbour { code: &code, factors, excess: 0.5 * slot as f32 },
+            );
         }
         let mut flags = Flags::default();
         flags.set(12, true);
@@ -343,6 +384,10 @@ mod tests {
         let mut copied = vec![tid(99)];
         node.neighbours_into(&mut copied);
         assert_eq!(copied, neighbours);
+        let mut distances = vec![99.0];
+        node.distances_into(-1.0, &mut distances);
+        assert_eq!(distances, (0..13).map(|slot| 0.5 * slot as f32 - 1.0).collect::<Vec<_>>());
+        assert_eq!(node.link(9, &mut vec![0; code.len()]).excess, 4.5);
         assert_eq!(node.flags(), flags);
         let groups: Vec<_> = node.groups().iter().collect();
         assert_eq!((groups.len(), groups[1].links), (2, 5));
