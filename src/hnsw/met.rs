@@ -35,13 +35,6 @@ impl Met {
         Self::of(std::iter::empty::<(u64, f32)>())
     }
 
-    /// The distance to a node that was visited.
-    pub fn distance<Id: TupleId>(&self, id: Id) -> Option<f32> {
-        let id = id.into();
-        let (found, distance) = self.slots[self.position(id)];
-        (found == id).then_some(distance)
-    }
-
     /// The distance to a node that was visited; `otherwise` to another one.
     ///
     /// Which of the two it is, nothing foretells: no branch but for the slots that others took.
@@ -80,10 +73,8 @@ mod tests {
             let met = Met::of((0..count as usize).map(|i| (id(i as u64), i as f32)));
             for i in 0..count {
                 assert_eq!(met.distance_or(id(i), -1.0), i as f32);
-                assert_eq!(met.distance(id(i)), Some(i as f32));
             }
             assert!((count..count + 100).all(|i| met.distance_or(id(i), -1.0) == -1.0));
-            assert!((count..count + 100).all(|i| met.distance(id(i)).is_none()));
         }
         assert_eq!(Met::none().distance_or(0u64, -1.0), -1.0);
     }

@@ -51,12 +51,17 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         self.with_planner(|this, planner| this.repair_with(planner, patient))
     }
 
-    /// Finds the nodes nearest to a tuple's on its level, as for an insertion, and links one of them to it, so that a path
-    /// leads to it. False if that cannot be done.
+    /// Finds the nodes nearest to a tuple's on its level, as for an insertion, and links one of those to it to which a path leads,
+    /// as `is_reached` says. False if that cannot be done.
     ///
-    /// No other node loses its last path by that: a link is given up only to a node to which the tuple itself is linked.
-    pub fn link_from_nearest(&mut self, patient: &Patient<K::Own>) -> Result<bool> {
-        self.with_planner(|this, planner| this.link_from_nearest_with(planner, patient))
+    /// A search finds others as well: it comes down from the level above at nodes to which perhaps no path leads on this one.
+    /// No other node loses its last path by the link: one is given up only to a node to which the tuple itself is linked.
+    pub fn link_from_nearest(
+        &mut self,
+        patient: &Patient<K::Own>,
+        is_reached: &dyn Fn(IndexTid) -> bool,
+    ) -> Result<bool> {
+        self.with_planner(|this, planner| this.link_from_nearest_with(planner, patient, is_reached))
     }
 
     fn with_planner<R>(&mut self, work: impl FnOnce(&Self, &mut InsertPlanner<K>) -> R) -> R {
@@ -102,6 +107,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         &self,
         InsertPlanner { planner, copies, .. }: &mut InsertPlanner<K>,
         patient: &Patient<K::Own>,
+        is_reached: &dyn Fn(IndexTid) -> bool,
     ) -> Result<bool> {
         let Patient { tid, level, own, links } = patient;
         let mut reader = reader(self.store, self.kind, patient, copies);
@@ -109,7 +115,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         let Reader { ref query, purpose: LinkTo { ref copies, .. }, .. } = reader;
         let mut nearest = plan.levels.pop().unwrap_or_default().links;
         let mut new = NewNode { tid: *tid, query, target: &mut self.kind.target(own, None) };
-        nearest.retain(|link| link.id != *tid);
+        nearest.retain(|link| link.id != *tid && is_reached(link.id));
         nearest.sort_by(|one, other| one.distance.total_cmp(&other.distance));
         for link in &nearest {
             let is_linked_to = |other| links.contains(&other);

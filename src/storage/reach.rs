@@ -152,21 +152,30 @@ pub(super) fn link_others<S: PageStore, K: Kind>(
     // From the top down: who is reached on one level is reached on those below.
     others.sort_by_key(|&(level, tid)| (std::cmp::Reverse(level), tid));
     let mut result = Linked::default();
-    for (level, tid) in others {
-        if reach.contains(tid) {
-            continue;
+    // Whose nearest nodes are all among the others waits until some of these are linked.
+    loop {
+        let mut left = Vec::new();
+        for &(level, tid) in &others {
+            if reach.contains(tid) {
+                continue;
+            }
+            store.check_interrupts()?;
+            let patient = read_tuple(store, tid, &mut Vec::new(), |tuple| {
+                Ok(kind.view(level, tuple).map(|view| Patient::of(kind, tid, view)))
+            })?;
+            let Some(patient) = patient.flatten() else { continue };
+            if mender.link_from_nearest(&patient, &|tid| reach.contains(tid))? {
+                result.linked += 1;
+                reach.extend_to(tid)?;
+            } else {
+                left.push((level, tid));
+            }
         }
-        store.check_interrupts()?;
-        let patient = read_tuple(store, tid, &mut Vec::new(), |tuple| {
-            Ok(kind.view(level, tuple).map(|view| Patient::of(kind, tid, view)))
-        })?;
-        let Some(patient) = patient.flatten() else { continue };
-        if mender.link_from_nearest(&patient)? {
-            result.linked += 1;
-            reach.extend_to(tid)?;
-        } else {
-            result.unreachable += 1;
+        if left.is_empty() || left.len() == others.len() {
+            result.unreachable = left.len() as u64;
+            break;
         }
+        others = left;
     }
     Ok(result)
 }

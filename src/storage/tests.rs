@@ -1,13 +1,16 @@
 //! The graph on pages as a whole: what is inserted, removed and vacuumed, by many at once, is found or gone.
 
+use super::items::{Items, for_each_tuple};
+use super::kind::NewLink;
 use super::page::item_size_for;
 use super::testing::*;
+use super::tuples::change_tuple;
 use super::*;
 use crate::hnsw::Params;
 use crate::hnsw::memory::Random;
 use crate::metric::Metric;
 use half::f16;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const PARAMS: Params = Params { m: 8, ef_construction: 40 };
@@ -65,6 +68,66 @@ fn who_is_given_up_for_a_new_node_is_linked_to_it_instead() {
             // No insertion cuts anybody off, but for inner product, where nodes may be nobody's neighbour.
             let most = if kind.forces_ways_in() { 0 } else { 10 };
             assert!(report.statistics.unreachable <= most, "{metric:?}: {}", report.statistics.unreachable);
+        });
+    }
+}
+
+/// Two nodes nearest to each other, and only known to each other, one of which has a tuple on level 1, by which searches come
+/// down to it.
+#[test]
+fn nodes_that_lead_to_each_other_only_are_linked_from_elsewhere() {
+    for (metric, higher_is_first) in
+        [(Metric::L2, true), (Metric::L2, false), (Metric::L1, true), (Metric::L1, false)]
+    {
+        let bed = Bed::new(metric, PARAMS, clustered(300, 12, 21).0);
+        with_kind!(bed.meta, kind => {
+            let rows = filled(&bed, kind);
+            // Vectors and neighbours on the base level; the tuples on level 1 of nodes; those which have one on level 2.
+            let (mut base, mut level_1, mut higher) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+            for block in Items::of(&bed.pages).expect("a sound graph").blocks() {
+                for_each_tuple(&bed.pages, kind, block, |tid, tuple| {
+                    match (tuple.header().level(), tuple.header().below()) {
+                        (1, Some(below)) => drop(level_1.insert(below, tid)),
+                        (2, Some(below)) => drop(higher.insert(below)),
+                        (0, _) => {
+                            let neighbours: Vec<IndexTid> = tuple.neighbours().collect();
+                            base.insert(tid, (kind.own(tuple), neighbours));
+                        }
+                        _ => (),
+                    }
+                })
+                .expect("a sound graph");
+            }
+            assert!(!higher.is_empty(), "nodes that are on level 1 at the most are not the entry point");
+            let nearest = |to: IndexTid| {
+                let others = base.iter().filter(|(tid, _)| **tid != to);
+                let distances = others.map(|(tid, (own, _))| (kind.between(own, &base[&to].0), *tid));
+                distances.min_by(|one, other| one.0.total_cmp(&other.0)).expect("other nodes").1
+            };
+            let pair = level_1.iter().filter(|(_, tuple)| !higher.contains(tuple)).find_map(|(&one, _)| {
+                let other = nearest(one);
+                let is_plain = !level_1.contains_key(&other) && nearest(other) == one;
+                (is_plain && (one < other) == higher_is_first).then_some([one, other])
+            });
+            let [one, other] = pair.expect("there is such a pair");
+            for (&tid, (own, neighbours)) in &base {
+                let left: Vec<IndexTid> = match tid {
+                    tid if tid == one => vec![other],
+                    tid if tid == other => vec![one],
+                    _ => neighbours.iter().copied().filter(|&to| to != one && to != other).collect(),
+                };
+                let link = |to| NewLink { to, own: &base[&to].0, is_filler: false };
+                let links: Vec<_> = left.into_iter().map(link).collect();
+                change_tuple(&bed.pages, tid, |tuple| {
+                    kind.set_links(0, tuple, own, &links);
+                    Ok(Some(()))
+                })
+                .expect("a sound graph");
+            }
+            let cut_off = check(&bed.pages, kind, 20).expect("a readable index").statistics.unreachable;
+            assert_eq!(cut_off, 2);
+            link_unreachable(&bed.pages, kind).expect("a sound graph");
+            bed.check_clean(kind, &rows);
         });
     }
 }
