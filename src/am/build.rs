@@ -16,8 +16,8 @@ use super::method::Method;
 use crate::error;
 use crate::hnsw::Params;
 use crate::storage::{
-    Error, HeapTid, InsertPlanner, Kind, META_BLOCK, MemoryPages, Meta, PAGE_SIZE, Page, PageKind, PageStore,
-    Row, insert, link_unreachable,
+    Buffers, Error, HeapTid, InsertPlanner, Kind, META_BLOCK, MemoryPages, Meta, PAGE_SIZE, Page, PageKind,
+    PageStore, Row, insert, link_unreachable,
 };
 use pgrx::PgSqlErrorCode::*;
 use pgrx::{PgLogLevel, pg_sys};
@@ -37,9 +37,6 @@ const WAITING_BATCHES: usize = 4;
 
 /// Pages beyond the limit that insertions under way may still take.
 const HEADROOM_PAGES: u32 = 4096;
-
-/// Pages that are written out between two looks for interrupts.
-const PAGES_AT_ONCE: usize = 64;
 
 const PHASE_INITIALISE: i64 = 1;
 const PHASE_LOAD: i64 = 2;
@@ -361,10 +358,11 @@ impl<K: Kind + Sync> Rest<'_, K> {
     }
 
     fn write_out(&self, pages: &MemoryPages) {
-        let blocks: Vec<u32> = (0..pages.blocks()).collect();
-        for some in blocks.chunks(PAGES_AT_ONCE) {
+        let blocks = pages.blocks();
+        for first in (0..blocks).step_by(Buffers::ADDED_AT_ONCE) {
             pgrx::check_for_interrupts!();
-            let some: Result<Vec<_>, Error> = some.iter().map(|&block| pages.read(block)).collect();
+            let some = first..blocks.min(first + Buffers::ADDED_AT_ONCE as u32);
+            let some: Result<Vec<_>, Error> = some.map(|block| pages.read(block)).collect();
             self.index.pages.append_unlogged(&self.index.expect(some));
         }
         self.index.pages.log_all_pages_if_logged();

@@ -707,6 +707,7 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, mut bound: f32,
     let mut ahead = Ahead::new();
     let mut groups = groups.iter();
     while let Some(group) = groups.next() {
+        // What is handed on at once is an even number of groups. A last one without partner is its own, for nothing.
         let pair = [group, groups.next().unwrap_or(Group { links: 0, ..group })];
         if ahead.is_full() {
             bound = ahead.hand_on(bound, below);

@@ -42,7 +42,7 @@ pub struct Group<'a> {
     pub first: usize,
     /// Lanes it has.
     pub lanes: usize,
-    /// Lanes that hold a neighbour; at least one.
+    /// Lanes that hold a neighbour; of a group of a node at least one.
     pub links: usize,
     pub codes: &'a [u8],
     pub add: &'a [u8],
@@ -194,7 +194,7 @@ pub const ESTIMATES: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub struct Estimates<'a> {
     /// The first lane's slot.
-    pub first: usize,
+    first: usize,
     lanes: &'a [f32; ESTIMATES],
     below: u64,
 }

@@ -133,7 +133,7 @@ kernels! {
     /// `sum codes_i`, exact. At most [`MAX_CODES`] elements.
     fn sum_u8(codes: &[u8]) -> u64 where codes.len() <= MAX_CODES;
 
-    /// Hands those of a node's [groups](groups)' slots to `below`, some dozens at a time, whose estimate
+    /// Hands those of a node's [groups](groups)' slots to `below`, in order and some dozens at a time, whose estimate
     /// `start + f_rescale step (sum i_k c_k - centre)` is at most the bound; [`Own`] says what the start is. An estimate
     /// that is NaN is replaced by the node's own distance. Panics if the groups are shorter than they say.
     fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, below: Below<'_>)

@@ -351,6 +351,9 @@ impl Buffers {
         }
     }
 
+    /// The most pages that are added at once. All are locked for a moment, and a session can hold no more than 200 locks.
+    pub const ADDED_AT_ONCE: usize = 64;
+
     /// From one to `most` new pages at the end, which nobody else adds pages to.
     #[cfg(any(feature = "pg14", feature = "pg15"))]
     fn new_buffers(&self, _most: usize) -> Vec<Locked> {
@@ -362,9 +365,7 @@ impl Buffers {
     /// PostgreSQL writes zeros to add few pages, but only reserves the room for many.
     #[cfg(not(any(feature = "pg14", feature = "pg15")))]
     fn new_buffers(&self, most: usize) -> Vec<Locked> {
-        /// A session can hold no more than 200 locks at once.
-        const MOST: usize = 64;
-        let mut buffers = vec![0; most.min(MOST)];
+        let mut buffers = vec![0; most.min(Self::ADDED_AT_ONCE)];
         let mut added = 0;
         // SAFETY: the relation is open, and there is room for as many buffers as are asked for.
         unsafe {

@@ -117,7 +117,8 @@ impl Kind for FusedKind {
     /// An eighth wider, as estimates err; an eighth narrower where alpha makes up for it.
     ///
     /// Laboratory, 60,000 rows (synthetic: 100,000), m = 16, ef_construction = 64, recall@10 of 1,000 queries at ef 20/40/100/200
-    /// (rows at the same 8-bit distance are not told apart, so that 1 is out of reach):
+    /// (rows at the same 8-bit distance are not told apart, so that 1 is out of reach; two threads; before links back were decided by
+    /// 4-bit estimates, which changed no more than builds differ):
     ///
     /// | beam, alpha | text 384, cosine | Fashion-MNIST 784, L2 | synthetic 128, L2 |
     /// |---|---|---|---|

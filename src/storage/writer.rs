@@ -55,24 +55,21 @@ pub fn insert<S: PageStore, K: Kind>(
     let query = kind.query(row.value);
     let own = kind.stored(&query);
     let mut reader = Reader::new(store, kind, query, LinkTo::new(own, level, copies));
-    if reader.entry_point()?.is_none()
-        && insert_first(store, kind, &reader.query, &reader.purpose.own, level, row)?
-    {
+    if reader.entry_point()?.is_none() && insert_first(&reader, level, row)? {
         return Ok(Outcome::Indexed);
     }
     let params = Params { ef_construction: kind.insertion_width(params.ef_construction), ..params };
     let plan = planner.insert(&mut reader, params, level)?;
-    let Reader { ref query, purpose: LinkTo { ref own, ref copies, .. }, .. } = reader;
     if let Some(duplicate) = plan.duplicate {
         let added = change_tuple(store, duplicate, |tuple| {
             let added = kind.view(0, tuple).is_some() && HeaderMut(&mut *tuple).add_heap_tid(row.tid);
-            Ok(added.then(|| kind.absorb(tuple, own)))
+            Ok(added.then(|| kind.absorb(tuple, &reader.purpose.own)))
         })?;
         if added.is_some() {
             return Ok(Outcome::Indexed);
         }
     }
-    let top = add_node(store, kind, query, own, &plan.levels, copies, target, row)?;
+    let top = add_node(&reader, &plan.levels, target, row)?;
     if plan.is_entry_point {
         raise_entry_point(store, top)?;
     }
@@ -84,38 +81,32 @@ pub fn insert<S: PageStore, K: Kind>(
 /// The meta page stays locked meanwhile, so that there is only one first node. This is the one place where a page is
 /// locked while another one is held, besides the pieces of a node; nobody waits for the meta page while holding a node's.
 fn insert_first<S: PageStore, K: Kind>(
-    store: &S,
-    kind: &K,
-    query: &K::Query,
-    own: &K::Own,
+    reader: &Reader<'_, S, K, LinkTo<'_, K::Own>>,
     level: u8,
     row: Row<'_>,
 ) -> Result<bool> {
     let levels: Vec<_> = (0..=level).map(|_| LevelPlan::default()).collect();
-    let inserted = store.change(&[META_BLOCK], |pages| {
+    let inserted = reader.store.change(&[META_BLOCK], |pages| {
         let mut meta = Meta::expect(pages[0])?;
         if meta.entry_point.is_some() {
             return Ok(None);
         }
-        meta.entry_point = Some(add_node(store, kind, query, own, &levels, &Copies::new(), &mut None, row)?);
+        meta.entry_point = Some(add_node(reader, &levels, &mut None, row)?);
         meta.write(pages[0]);
         Ok(Some(()))
     })?;
     Ok(inserted.is_some())
 }
 
-/// Writes a node and the links back to it; returns its tuple on its top level. `spare` keeps memory for the next one.
-#[allow(clippy::too_many_arguments)] // a node, in all its forms
+/// Writes the node that `reader` read the graph for, and the links back to it; returns its tuple on its top level. `spare` keeps
+/// memory for the next one.
 fn add_node<S: PageStore, K: Kind>(
-    store: &S,
-    kind: &K,
-    query: &K::Query,
-    own: &K::Own,
+    reader: &Reader<'_, S, K, LinkTo<'_, K::Own>>,
     levels: &[LevelPlan<IndexTid, Candidate>],
-    copies: &Copies<K::Own>,
     spare: &mut Option<K::Target>,
     row: Row<'_>,
 ) -> Result<EntryPoint<IndexTid>> {
+    let Reader { store, kind, ref query, purpose: LinkTo { ref own, ref copies, .. }, .. } = *reader;
     let mut tuples: Vec<IndexTid> = Vec::with_capacity(levels.len());
     for (level, plan) in levels.iter().enumerate() {
         let level = level as u8;
