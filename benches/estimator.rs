@@ -3,7 +3,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use quartzdb::metric::{Geometry, Metric};
 use quartzdb::quantizer::{
-    Bits, Encoder, Estimator, Frame, GROUP, GroupLayout, Length, Magnitude, Query, Sq8, sq8,
+    Bits, Encoder, Estimates, Estimator, Frame, GROUP, GroupLayout, Length, Magnitude, Query, Sq8, sq8,
 };
 use std::hint::black_box;
 use std::time::Duration;
@@ -58,14 +58,9 @@ fn neighbours(c: &mut Criterion) {
         });
         let estimator = Estimator::new(layout, Geometry::L2Squared, &query);
         let groups = layout.groups(&group, 0, GROUP, GROUP);
+        let mut estimates = Estimates::new();
         c.bench_function(&format!("score/{name}"), |b| {
-            b.iter(|| {
-                estimator.estimate(black_box(groups), 1.0, f32::NEG_INFINITY, &mut |_| f32::NEG_INFINITY)
-            })
-        });
-        let mut estimates = Vec::new();
-        c.bench_function(&format!("score all/{name}"), |b| {
-            b.iter(|| estimator.estimate_all(black_box(groups), 1.0, &mut estimates))
+            b.iter(|| estimator.estimate(black_box(groups), 1.0, f32::NEG_INFINITY, &mut estimates))
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use half::f16;
-use quartzdb::kernels::{Arranged, Groups, Kernels, Own, QueryQ4, available};
+use quartzdb::kernels::{Arranged, Estimates, Groups, Kernels, Own, QueryQ4, available};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ fn groups(c: &mut Criterion) {
             let lane_bytes = bits * d / 8;
             let node = bytes(LINKS * (lane_bytes + 8), 1);
             let values: Vec<i8> = bytes(d, 2).iter().map(|c| (c % 16) as i8 - 8).collect();
-            let mut vector = None;
+            let (mut vector, mut estimates) = (None, Estimates::new());
             move |k| {
                 let vector = vector.get_or_insert_with(|| {
                     let mut vector = Arranged::default();
@@ -147,7 +147,7 @@ fn groups(c: &mut Criterion) {
                 let groups =
                     Groups { bytes: black_box(&node), lane_bytes, gap: 0, slots: LINKS, links: LINKS };
                 let query = QueryQ4 { vector: black_box(vector), step: 0.1, centre: 1.0 };
-                k.estimate_q4(groups, query, Own::Plus(1.0), f32::NEG_INFINITY, &mut |_| f32::NEG_INFINITY);
+                k.estimate_q4(groups, query, Own::Plus(1.0), f32::NEG_INFINITY, &mut estimates);
             }
         });
     }

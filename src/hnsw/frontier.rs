@@ -128,16 +128,15 @@ impl<Id: TupleId> Frontier<Id> {
         }
     }
 
-    /// Offers numbered neighbours by estimates, each as [`offer_estimate`](Self::offer_estimate) does, and returns the bound from
-    /// then on.
+    /// Offers numbered neighbours by estimates, each as [`offer_estimate`](Self::offer_estimate) does.
     #[inline]
     pub fn offer_estimates(
         &mut self,
         estimates: impl Iterator<Item = (usize, f32)>,
         id_of: impl Fn(usize) -> Id,
-    ) -> f32 {
+    ) {
         let mut bound = self.bound();
-        for (number, estimate) in estimates {
+        estimates.for_each(|(number, estimate)| {
             if self.intake != Intake::Beam || !self.is_full() {
                 self.offer_estimate(id_of(number), estimate);
                 bound = self.bound();
@@ -148,8 +147,7 @@ impl<Id: TupleId> Frontier<Id> {
                     bound = self.bound();
                 }
             }
-        }
-        bound
+        });
     }
 
     /// Whether nobody claimed or offered this neighbour before; from now on somebody has.

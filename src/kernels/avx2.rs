@@ -3,8 +3,9 @@
 //! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
-use super::groups::Ahead;
-use super::{Arranged, Below, Group, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded, scalar};
+use super::{
+    Arranged, Estimates, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded, scalar,
+};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -420,19 +421,17 @@ fn sum_u8(codes: &[u8]) -> u64 {
     reduce_add_i32(sum) as u64
 }
 
-/// `f_add` and `f_rescale` of a group's lanes; anything for lanes that are not there.
+/// `f_add` and `f_rescale` of so many lanes, from the first one on; anything for lanes that are not there.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_factors(group: &Group<'_>) -> (__m256, __m256) {
-    let load = |at: usize| {
-        let floats = &group.rest[at..];
+fn load_factors(factors: &[u8], lanes: usize) -> (__m256, __m256) {
+    let load = |floats: &[u8]| {
         _mm256_castsi256_ps(match floats.first_chunk() {
             Some(floats) => load_bytes(floats),
             None => load_bytes(&padded(floats)),
         })
     };
-    let add = group.codes.len();
-    (load(add), load(add + group.add.len()))
+    (load(factors), load(&factors[4 * lanes..]))
 }
 
 /// What four dimensions of a vector can add up to, 16 bytes, looked up by four bits of a code.
@@ -511,51 +510,42 @@ fn load_rows(first: &[u8; 64], second: &[u8; 64]) -> Rows {
     [lanes(0), lanes(1), lanes(2), lanes(3)]
 }
 
-/// A plane of a group's codes.
+/// A plane of the codes of a group with any number of lanes.
 #[derive(Clone, Copy)]
 struct Plane<'a> {
     /// From its first row to the end of the node's groups.
     bytes: &'a [u8],
     /// Bytes of a row.
     row: usize,
-    /// Where the last row begins.
-    last: usize,
+    words: usize,
 }
 
-impl<'a> Plane<'a> {
-    /// Plane p of codes of so many words.
-    #[inline(always)]
-    fn new(group: &Group<'a>, words: usize, p: usize) -> Self {
-        let row = 8 * group.lanes;
-        Self { bytes: &group.rest[p * words * row..], row, last: (words - 1) * row }
+impl Plane<'_> {
+    /// Row i, which there is, and the next one, or the same again if there is none; anything for lanes that are missing.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn rows(&self, i: usize) -> Rows {
+        let second = if i + 1 < self.words { self.row } else { 0 };
+        match self.bytes.get(i * self.row..i * self.row + second + 64) {
+            // SAFETY: 64 bytes are readable from either row's beginning on.
+            Some(rows) => unsafe { load_rows(&*rows.as_ptr().cast(), &*rows.as_ptr().add(second).cast()) },
+            None => self.masked_rows(&self.bytes[i * self.row..], second),
+        }
     }
 
-    /// Whether each of its rows has 64 bytes: where lanes are missing, bytes of what stands behind.
-    #[inline(always)]
-    fn has_whole_rows(&self) -> bool {
-        self.bytes.len() >= self.last + 64
-    }
-
-    /// Where row i begins, or the last one.
-    #[inline(always)]
-    fn start(&self, i: usize) -> usize {
-        (i * self.row).min(self.last)
-    }
-
-    /// # Safety
-    /// The plane [has whole rows](Self::has_whole_rows).
-    #[inline(always)]
-    unsafe fn whole_row(&self, i: usize) -> &'a [u8; 64] {
-        // SAFETY: a row begins where the last one does at the latest, which has as many bytes.
-        unsafe { &*self.bytes.as_ptr().add(self.start(i)).cast() }
-    }
-
-    /// The row, and zeros where there is nothing more.
-    fn padded_row(&self, i: usize) -> [u8; 64] {
-        let mut row = [0; 64];
-        let lanes = self.bytes[self.start(i)..].as_chunks::<8>().0;
-        row.as_chunks_mut().0.iter_mut().zip(lanes).for_each(|(to, lane)| *to = *lane);
-        row
+    /// The same of rows so near the end that a whole group's would be cut off.
+    #[cold]
+    #[inline(never)]
+    #[target_feature(enable = "avx2")]
+    fn masked_rows(&self, first: &[u8], second: usize) -> Rows {
+        let lanes = _mm_set1_epi64x(self.row as i64 / 8);
+        let load = |row: &[u8], pair: usize| {
+            let mask = _mm_cmpgt_epi64(lanes, _mm_set_epi64x(2 * pair as i64 + 1, 2 * pair as i64));
+            // SAFETY: the row is readable; lanes past its end are masked off, and those are not read.
+            unsafe { _mm_maskload_epi64(row[..self.row].as_ptr().wrapping_add(16 * pair).cast(), mask) }
+        };
+        let lanes = |pair| _mm256_set_m128i(load(&first[second..], pair), load(first, pair));
+        [lanes(0), lanes(1), lanes(2), lanes(3)]
     }
 }
 
@@ -608,81 +598,77 @@ fn look_up(even: __m256i, odd: __m256i, tables: &Tables) -> __m256i {
     _mm256_add_epi8(even, odd)
 }
 
-/// Sums of two groups' lanes, in 16 bits and in the order of [`transpose`].
+/// Sums of two groups' lanes, in 16 bits and in the order of [`transpose`]: of the first group, to which 256 times the
+/// second's have been added, and of the second.
 type Sums = [__m256i; 2];
 
 /// Adds bytes that stand as [`transpose`] leaves them.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn add_bytes(sums: Sums, bytes: __m256i) -> Sums {
-    let low = _mm256_and_si256(bytes, _mm256_set1_epi16(0x00ff));
-    [_mm256_add_epi16(sums[0], low), _mm256_add_epi16(sums[1], _mm256_srli_epi16::<8>(bytes))]
+    [_mm256_add_epi16(sums[0], bytes), _mm256_add_epi16(sums[1], _mm256_srli_epi16::<8>(bytes))]
 }
 
-/// A group's sums, in order.
+/// The two groups' sums, each in order.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn totals(sums: __m256i) -> __m256i {
-    let halves = (_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-    let sums = _mm256_add_epi32(_mm256_cvtepu16_epi32(halves.0), _mm256_cvtepu16_epi32(halves.1));
-    _mm256_permutevar8x32_epi32(sums, _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7))
+fn totals([both, second]: Sums) -> [__m256i; 2] {
+    let in_order = |sums| {
+        let halves = (_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+        let sums = _mm256_add_epi32(_mm256_cvtepu16_epi32(halves.0), _mm256_cvtepu16_epi32(halves.1));
+        _mm256_permutevar8x32_epi32(sums, _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7))
+    };
+    [in_order(_mm256_sub_epi16(both, _mm256_slli_epi16::<8>(second))), in_order(second)]
 }
 
-/// What looking up planes of two groups' codes adds up to for each lane.
+/// Adds what the tables of a pair of words have for two groups' rows.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_products(sums: Sums, a: Rows, b: Rows, tables: &[Tables; 4]) -> Sums {
+    let bytes = transpose(a, b);
+    let sums = add_bytes(sums, look_up(bytes[0], bytes[1], &tables[0]));
+    let sums = add_bytes(sums, look_up(bytes[2], bytes[3], &tables[1]));
+    let sums = add_bytes(sums, look_up(bytes[4], bytes[5], &tables[2]));
+    add_bytes(sums, look_up(bytes[6], bytes[7], &tables[3]))
+}
+
+/// What looking up planes of two whole groups' codes adds up to for each lane, if there are no more than [`BLOCK`] pairs of words.
 ///
 /// The codes are brought into an order in which the same byte of all lanes meets the same table. Popcounts, for which
 /// they could stand as they are, take several times as many instructions, as there is none for them.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn products(planes: [Plane<'_>; 2], vector: &Arranged) -> [__m256i; 2] {
-    let [a, b] = planes;
-    if !(a.has_whole_rows() & b.has_whole_rows()) {
-        return products_at_the_end(planes, vector);
+fn products(a: &[[u8; 64]], b: &[[u8; 64]], tables: &[[Tables; 4]]) -> [__m256i; 2] {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<2>(), b.as_chunks::<2>());
+    let mut sums = [_mm256_setzero_si256(); 2];
+    for ((a, b), tables) in a.iter().zip(b).zip(tables) {
+        sums = add_products(sums, load_rows(&a[0], &a[1]), load_rows(&b[0], &b[1]), tables);
     }
-    // SAFETY: both planes have whole rows.
-    let load = |plane: &Plane<'_>, i| unsafe { load_rows(plane.whole_row(i), plane.whole_row(i + 1)) };
-    products_of(vector, |i| load(&a, i), |i| load(&b, i))
+    // Where there is no second word, its tables are zero.
+    if let (Some(a), Some(b), Some(tables)) = (a_rest.first(), b_rest.first(), tables.last()) {
+        sums = add_products(sums, load_rows(a, a), load_rows(b, b), tables);
+    }
+    totals(sums)
 }
 
-/// The same, where a group with few lanes ends the node.
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "avx2")]
-fn products_at_the_end([a, b]: [Plane<'_>; 2], vector: &Arranged) -> [__m256i; 2] {
-    let load = |plane: &Plane<'_>, i| load_rows(&plane.padded_row(i), &plane.padded_row(i + 1));
-    products_of(vector, |i| load(&a, i), |i| load(&b, i))
-}
+/// Pairs of words before sums could exceed 16 bits: one adds up to 960.
+const BLOCK: usize = 64;
 
-/// The same; a row and the next one are loaded by the first one's number.
+/// The same, of planes of whichever form and length; a plane without partner is its own, for nothing.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn products_of(
-    vector: &Arranged,
-    load_a: impl Fn(usize) -> Rows,
-    load_b: impl Fn(usize) -> Rows,
-) -> [__m256i; 2] {
-    /// Pairs of words before sums could exceed 16 bits: one adds up to 960.
-    const BLOCK: usize = 64;
-    let tables = vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0.as_chunks::<4>().0;
-    let sum = |first: usize, tables: &[[Tables; 4]]| {
-        let (mut sums, mut word) = ([_mm256_setzero_si256(); 2], first);
-        for tables in tables {
-            // Where there is no second word, its tables are zero.
-            let bytes = transpose(load_a(word), load_b(word));
-            word += 2;
-            sums = add_bytes(sums, look_up(bytes[0], bytes[1], &tables[0]));
-            sums = add_bytes(sums, look_up(bytes[2], bytes[3], &tables[1]));
-            sums = add_bytes(sums, look_up(bytes[4], bytes[5], &tables[2]));
-            sums = add_bytes(sums, look_up(bytes[6], bytes[7], &tables[3]));
-        }
-        [totals(sums[0]), totals(sums[1])]
-    };
-    if tables.len() <= BLOCK {
-        return sum(0, tables);
-    }
+fn products_of_any(a: Plane<'_>, b: Option<Plane<'_>>, tables: &[[Tables; 4]]) -> [__m256i; 2] {
     let mut results = [_mm256_setzero_si256(); 2];
-    for (i, tables) in tables.chunks(BLOCK).enumerate() {
-        let sums = sum(2 * BLOCK * i, tables);
+    let mut word = 0;
+    for tables in tables.chunks(BLOCK) {
+        let mut sums = [_mm256_setzero_si256(); 2];
+        for tables in tables {
+            let a = a.rows(word);
+            let b = if let Some(b) = b { b.rows(word) } else { a };
+            sums = add_products(sums, a, b, tables);
+            word += 2;
+        }
+        let sums = totals(sums);
         results[0] = _mm256_add_epi32(results[0], sums[0]);
         results[1] = _mm256_add_epi32(results[1], sums[1]);
     }
@@ -696,43 +682,131 @@ fn shift_left(x: __m256i, n: usize) -> __m256i {
     _mm256_sll_epi32(x, _mm_cvtsi32_si128(n as i32))
 }
 
-#[target_feature(enable = "avx2")]
-fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, mut bound: f32, below: Below<'_>) {
-    let (start, factor) = own.start();
-    let (start, factor, own) =
-        (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
-    let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
-    let (words, offset) = (query.vector.words(), _mm256_set1_epi32(query.vector.offset()));
-    let planes = groups.lane_bytes / (8 * words);
-    let mut ahead = Ahead::new();
-    let mut groups = groups.iter();
-    while let Some(group) = groups.next() {
-        // What is handed on at once is an even number of groups. A last one without partner is its own, for nothing.
-        let pair = [group, groups.next().unwrap_or(Group { links: 0, ..group })];
-        if ahead.is_full() {
-            bound = ahead.hand_on(bound, below);
-        }
-        let mut scores = [_mm256_setzero_si256(); 2];
-        for p in 0..planes {
-            let sums =
-                products([Plane::new(&pair[0], words, p), Plane::new(&pair[1], words, p)], query.vector);
-            for i in 0..2 {
-                scores[i] = _mm256_add_epi32(scores[i], shift_left(_mm256_add_epi32(sums[i], offset), p));
-            }
-        }
-        for i in 0..2 {
-            let (add, rescale) = load_factors(&pair[i]);
-            let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores[i]), centre));
-            let rescaled = _mm256_mul_ps(rescale, products);
-            let added = _mm256_mul_ps(factor, add);
-            let estimates = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
-            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(estimates, estimates);
-            let estimates = _mm256_blendv_ps(estimates, own, nan);
-            let mask = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound)));
-            store(ahead.add(mask as u32 & ((1 << pair[i].links) - 1)), estimates);
-        }
+/// What two groups' estimates are made of, for registers of eight lanes.
+#[derive(Clone, Copy)]
+struct Terms {
+    start: __m256,
+    factor: __m256,
+    own: __m256,
+    step: __m256,
+    centre: __m256,
+    bound: __m256,
+    offset: __m256i,
+}
+
+impl Terms {
+    /// A group's estimates of its scores and factors, and the mask of those that are not above the bound.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn estimates(&self, scores: __m256i, (add, rescale): (__m256, __m256)) -> (__m256, u8) {
+        let products = _mm256_mul_ps(self.step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores), self.centre));
+        let rescaled = _mm256_mul_ps(rescale, products);
+        let added = _mm256_mul_ps(self.factor, add);
+        let sum = _mm256_add_ps(self.start, _mm256_add_ps(added, rescaled));
+        let sum = _mm256_blendv_ps(sum, self.own, _mm256_cmp_ps::<_CMP_UNORD_Q>(sum, sum));
+        (sum, _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(sum, self.bound)) as u8)
     }
-    ahead.hand_on(bound, below);
+}
+
+#[target_feature(enable = "avx2")]
+fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, estimates: &mut Estimates) {
+    let (start, factor) = own.start();
+    let terms = Terms {
+        start: _mm256_set1_ps(start),
+        factor: _mm256_set1_ps(factor),
+        own: _mm256_set1_ps(own.distance()),
+        step: _mm256_set1_ps(query.step),
+        centre: _mm256_set1_ps(query.centre),
+        bound: _mm256_set1_ps(bound),
+        offset: _mm256_set1_epi32(query.vector.offset()),
+    };
+    let words = query.vector.words();
+    let tables = query.vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0.as_chunks::<4>().0;
+    let Groups { bytes, lane_bytes, gap, slots, links } = groups;
+    let links = links.min(slots);
+    estimates.reset(links);
+    // Of a whole group.
+    let (codes, size) = (GROUP * lane_bytes, GROUP * (lane_bytes + 8 + gap));
+    let (mut rest, mut first) = (bytes, 0);
+    while first < links && first + 2 * GROUP <= slots && tables.len() <= BLOCK {
+        let (a, b) = rest[..2 * size].split_at(size);
+        rest = &rest[2 * size..];
+        let (a, a_factors) = a.split_at(codes);
+        let (b, b_factors) = b.split_at(codes);
+        let (mut a, mut b) = (a.as_chunks::<64>().0, b.as_chunks::<64>().0);
+        let (mut scores, mut plane) = ([_mm256_setzero_si256(); 2], 0);
+        while let (Some((a_rows, a_rest)), Some((b_rows, b_rest))) =
+            (a.split_at_checked(words), b.split_at_checked(words))
+        {
+            let sums = products(a_rows, b_rows, tables);
+            scores[0] =
+                _mm256_add_epi32(scores[0], shift_left(_mm256_add_epi32(sums[0], terms.offset), plane));
+            scores[1] =
+                _mm256_add_epi32(scores[1], shift_left(_mm256_add_epi32(sums[1], terms.offset), plane));
+            (a, b, plane) = (a_rest, b_rest, plane + 1);
+        }
+        let (sum, mask) = terms.estimates(scores[0], load_factors(a_factors, GROUP));
+        store(estimates.set(first / GROUP, mask), sum);
+        let (sum, mask) = terms.estimates(scores[1], load_factors(b_factors, GROUP));
+        store(estimates.set(first / GROUP + 1, mask), sum);
+        first += 2 * GROUP;
+    }
+    if first < links {
+        estimate_rest(
+            Groups { bytes: rest, slots: slots - first, links: links - first, ..groups },
+            query,
+            &terms,
+            estimates,
+            first / GROUP,
+        );
+    }
+}
+
+/// The same, of groups of whichever number of lanes, and of vectors of whichever length.
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+fn estimate_rest<'a>(
+    groups: Groups<'a>,
+    query: QueryQ4<'_>,
+    terms: &Terms,
+    estimates: &mut Estimates,
+    mut first: usize,
+) {
+    let words = query.vector.words();
+    let tables = query.vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0.as_chunks::<4>().0;
+    let Groups { mut bytes, lane_bytes, gap, mut slots, mut links } = groups;
+    let (size, code_words) = (GROUP * (lane_bytes + 8 + gap), lane_bytes / 8);
+    while links > 0 {
+        let lanes = (slots.min(GROUP), slots.saturating_sub(GROUP).min(GROUP));
+        // Of the second group, if there is one.
+        let second = if links > GROUP { Some(&bytes[size..]) } else { None };
+        let (mut sums, mut plane, mut word) = ([_mm256_setzero_si256(); 2], 0, 0);
+        while word < code_words {
+            let rows = |bytes: &'a [u8], lanes: usize| Plane {
+                bytes: &bytes[word * 8 * lanes..],
+                row: 8 * lanes,
+                words,
+            };
+            let a = rows(bytes, lanes.0);
+            let b = second.map(|second| rows(second, lanes.1));
+            let products = products_of_any(a, b, tables);
+            sums[0] =
+                _mm256_add_epi32(sums[0], shift_left(_mm256_add_epi32(products[0], terms.offset), plane));
+            sums[1] =
+                _mm256_add_epi32(sums[1], shift_left(_mm256_add_epi32(products[1], terms.offset), plane));
+            (plane, word) = (plane + 1, word + words);
+        }
+        let (sum, mask) = terms.estimates(sums[0], load_factors(&bytes[lanes.0 * lane_bytes..], lanes.0));
+        store(estimates.set(first, mask), sum);
+        if let Some(second) = second {
+            let (sum, mask) =
+                terms.estimates(sums[1], load_factors(&second[lanes.1 * lane_bytes..], lanes.1));
+            store(estimates.set(first + 1, mask), sum);
+        }
+        bytes = bytes.get(2 * size..).unwrap_or_default();
+        (slots, links) = (slots.saturating_sub(2 * GROUP), links.saturating_sub(2 * GROUP));
+        first += 2;
+    }
 }
 
 #[target_feature(enable = "avx2")]

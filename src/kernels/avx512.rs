@@ -3,8 +3,10 @@
 //! Invariant: all functions here are compiled for the features that `available` detects, and nothing else calls
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
-use super::groups::{Ahead, PLANES};
-use super::{Arranged, Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded, scalar};
+use super::groups::PLANES;
+use super::{
+    Arranged, Estimates, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded, scalar,
+};
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -456,16 +458,14 @@ fn shift_left(x: __m512i, n: usize) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
-fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, mut bound: f32, below: Below<'_>) {
+fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, estimates: &mut Estimates) {
     let (start, factor) = own.start();
     let (start, factor, own) =
         (_mm256_set1_ps(start), _mm256_set1_ps(factor), _mm256_set1_ps(own.distance()));
-    let (step, centre) = (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre));
-    let mut ahead = Ahead::new();
-    for group in groups.iter() {
-        if ahead.is_full() {
-            bound = ahead.hand_on(bound, below);
-        }
+    let (step, centre, bound) =
+        (_mm256_set1_ps(query.step), _mm256_set1_ps(query.centre), _mm256_set1_ps(bound));
+    estimates.reset(groups.links.min(groups.slots));
+    for (i, group) in groups.iter().enumerate() {
         let mut scores = _mm512_setzero_si512();
         for (p, codes) in group.planes(query.vector.words()) {
             let n = plane_counts(codes, group.lanes, query.vector.planes());
@@ -476,15 +476,14 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, mut bound: f32,
         let products = _mm256_mul_ps(step, _mm256_sub_ps(_mm512_cvtepi64_ps(scores), centre));
         let rescaled = _mm256_mul_ps(load_factors(group.rescale), products);
         let added = _mm256_mul_ps(factor, load_factors(group.add));
-        let estimates = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
-        let nan = _mm256_cmp_ps_mask::<_CMP_UNORD_Q>(estimates, estimates);
-        let estimates = _mm256_mask_mov_ps(estimates, nan, own);
-        let mask = _mm256_cmp_ps_mask::<_CMP_LE_OQ>(estimates, _mm256_set1_ps(bound));
-        let lanes = ahead.add(u32::from(mask) & u32::from(tail_mask(group.links)));
+        let sum = _mm256_add_ps(start, _mm256_add_ps(added, rescaled));
+        let nan = _mm256_cmp_ps_mask::<_CMP_UNORD_Q>(sum, sum);
+        let sum = _mm256_mask_mov_ps(sum, nan, own);
+        let mask = _mm256_cmp_ps_mask::<_CMP_LE_OQ>(sum, bound);
+        let lanes = estimates.set(i, mask);
         // SAFETY: `lanes` has the 32 bytes that are written; the instruction needs no alignment.
-        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), estimates) };
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sum) };
     }
-    ahead.hand_on(bound, below);
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]

@@ -47,9 +47,6 @@ pub struct Group<'a> {
     pub codes: &'a [u8],
     pub add: &'a [u8],
     pub rescale: &'a [u8],
-    /// From the codes to the end of the groups' bytes: what may be read behind a part that is shorter than a register.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-    pub(super) rest: &'a [u8],
 }
 
 impl<'a> Groups<'a> {
@@ -62,7 +59,7 @@ impl<'a> Groups<'a> {
             let rest = &bytes[first * (lane_bytes + 8 + gap)..];
             let (codes, factors) = rest[..lanes * (lane_bytes + 8)].split_at(lanes * lane_bytes);
             let (add, rescale) = factors.split_at(lanes * 4);
-            Group { first, lanes, links: (links - first).min(lanes), codes, add, rescale, rest }
+            Group { first, lanes, links: (links - first).min(lanes), codes, add, rescale }
         })
     }
 }
@@ -73,6 +70,12 @@ impl<'a> Group<'a> {
     pub fn factors(&self, lane: usize) -> (f32, f32) {
         let at = |bytes: &[u8]| f32::from_le_bytes(bytes.as_chunks::<4>().0[lane]);
         (at(self.add), at(self.rescale))
+    }
+
+    /// What a function of a lane says of those that hold a neighbour, 0 of the others.
+    #[inline(always)]
+    pub fn each(&self, of: impl Fn(usize) -> f32) -> [f32; GROUP] {
+        std::array::from_fn(|lane| if lane < self.links { of(lane) } else { 0.0 })
     }
 
     /// The planes of codes of `words` words, each as rows of one word per lane, with the plane's number.
@@ -186,83 +189,92 @@ impl Own {
     }
 }
 
-/// Lanes of which estimates are handed on at once: of eight groups. Which of them are below a bound, and how many, is hardly
-/// ever foretold, so all are estimated first.
-pub const ESTIMATES: usize = 64;
+/// The most neighbours of a node of which there are estimates.
+pub const MAX_ESTIMATES: usize = 256;
 
-/// Estimates of some slots.
-#[derive(Clone, Copy, Debug)]
-pub struct Estimates<'a> {
-    /// The first lane's slot.
-    first: usize,
-    lanes: &'a [f32; ESTIMATES],
-    below: u64,
+/// Estimated distances to the neighbours of a node. Keeps its memory from one node to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Estimates {
+    /// At least an even number of whole groups: anything where there is no neighbour.
+    lanes: Vec<[f32; GROUP]>,
+    links: usize,
+    /// A bit for each neighbour, whose estimate is not above the bound.
+    not_above: [u64; MAX_ESTIMATES / 64],
 }
 
-impl Estimates<'_> {
+impl Estimates {
+    /// Of no neighbours.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The estimates, in the order of the slots.
+    pub fn all(&self) -> &[f32] {
+        &self.lanes.as_flattened()[..self.links]
+    }
+
+    /// The same, to be changed; which of them are not above the bound does not change with them.
+    pub fn all_mut(&mut self) -> &mut [f32] {
+        &mut self.lanes.as_flattened_mut()[..self.links]
+    }
+
     /// Slots, in order, with the estimates that are not above the bound.
     #[inline(always)]
-    pub fn iter(self) -> impl Iterator<Item = (usize, f32)> {
-        let Self { first, lanes, mut below } = self;
-        std::iter::from_fn(move || {
-            let lane = below.trailing_zeros() as usize;
-            let estimate = *lanes.get(lane)?;
-            below &= below - 1;
-            Some((first + lane, estimate))
-        })
+    pub fn not_above(&self) -> impl Iterator<Item = (usize, f32)> {
+        self.not_above.iter().zip(self.lanes.chunks(64 / GROUP)).enumerate().flat_map(
+            |(i, (&bits, lanes))| {
+                let (mut bits, lanes) = (bits, lanes.as_flattened());
+                std::iter::from_fn(move || {
+                    let lane = bits.trailing_zeros() as usize;
+                    let estimate = *lanes.get(lane)?;
+                    bits &= bits - 1;
+                    Some((64 * i + lane, estimate))
+                })
+            },
+        )
     }
-}
 
-/// Takes estimates, and returns the bound from then on.
-pub type Below<'a> = &'a mut dyn FnMut(Estimates<'_>) -> f32;
-
-/// Estimates that are to be handed on.
-pub(crate) struct Ahead {
-    lanes: [f32; ESTIMATES],
-    /// Groups it has.
-    count: usize,
-    /// A bit for each lane.
-    below: u64,
-    /// The first group's first slot.
-    first: usize,
-}
-
-impl Ahead {
+    /// Starts over, for so many neighbours.
     #[inline(always)]
-    pub fn new() -> Self {
-        Self { lanes: [0.0; ESTIMATES], count: 0, below: 0, first: 0 }
+    pub(super) fn reset(&mut self, links: usize) {
+        debug_assert!(links <= MAX_ESTIMATES);
+        self.links = links.min(MAX_ESTIMATES);
+        self.not_above = [0; MAX_ESTIMATES / 64];
+        let groups = links.div_ceil(2 * GROUP) * 2;
+        if self.lanes.len() < groups {
+            self.lanes.resize(groups, [0.0; GROUP]);
+        }
     }
 
-    /// Whether there is no room for another group.
+    /// Where the estimates of group `i` go, with a mask of those that are not above the bound.
     #[inline(always)]
-    pub fn is_full(&self) -> bool {
-        self.count == ESTIMATES / GROUP
+    pub(super) fn set(&mut self, i: usize, mask: u8) -> &mut [f32; GROUP] {
+        let lanes = self.links.saturating_sub(GROUP * i).min(GROUP);
+        let mask = u64::from(mask) & ((1 << lanes) - 1);
+        if let Some(bits) = self.not_above.get_mut(i / (64 / GROUP)) {
+            *bits |= mask << (GROUP * (i % (64 / GROUP)));
+        }
+        &mut self.lanes[i]
     }
 
-    /// Adds a group: `mask` names the lanes that are not above the bound, as it is now. Returns where their estimates go.
-    #[inline(always)]
-    pub fn add(&mut self, mask: u32) -> &mut [f32; GROUP] {
-        let at = self.count % (ESTIMATES / GROUP);
-        self.below |= u64::from(mask) << (GROUP * at);
-        self.count = at + 1;
-        &mut self.lanes.as_chunks_mut().0[at]
+    /// Estimates, in place of these, one group after the other.
+    pub fn set_each(
+        &mut self,
+        groups: Groups<'_>,
+        bound: f32,
+        mut estimate: impl FnMut(&Group<'_>) -> [f32; GROUP],
+    ) {
+        self.reset(groups.links.min(groups.slots));
+        for (i, group) in groups.iter().enumerate() {
+            let estimates = estimate(&group);
+            let mask = (0..GROUP).map(|lane| u8::from(estimates[lane] <= bound) << lane).sum();
+            *self.set(i, mask) = estimates;
+        }
     }
 
-    /// Adds a group of so many links, whose estimates are computed one by one.
-    pub fn add_each(&mut self, links: usize, bound: f32, estimate: impl Fn(usize) -> f32) {
-        let estimates: [f32; GROUP] =
-            std::array::from_fn(|lane| if lane < links { estimate(lane) } else { f32::INFINITY });
-        let below = |lane: usize| u32::from(lane < links && estimates[lane] <= bound) << lane;
-        *self.add((0..GROUP).map(below).sum()) = estimates;
-    }
-
-    /// Hands on what it has; returns the bound from then on.
-    #[inline(always)]
-    pub fn hand_on(&mut self, bound: f32, below: Below<'_>) -> f32 {
-        let estimates = Estimates { first: self.first, lanes: &self.lanes, below: self.below };
-        let bound = if self.below == 0 { bound } else { below(estimates) };
-        self.first += GROUP * self.count;
-        (self.count, self.below) = (0, 0);
-        bound
+    /// Takes another node's, of which those that are not above the bound are forgotten.
+    pub fn copy(&mut self, other: &Self) {
+        self.reset(other.links);
+        self.all_mut().copy_from_slice(other.all());
     }
 }

@@ -35,8 +35,7 @@ pub mod sparse;
 mod tests;
 
 pub use element::Element;
-pub(crate) use groups::Ahead;
-pub use groups::{Arranged, Below, Estimates, GROUP, Group, Groups, Own, QueryQ4};
+pub use groups::{Arranged, Estimates, GROUP, Group, Groups, MAX_ESTIMATES, Own, QueryQ4};
 use half::f16;
 use std::sync::OnceLock;
 
@@ -133,11 +132,11 @@ kernels! {
     /// `sum codes_i`, exact. At most [`MAX_CODES`] elements.
     fn sum_u8(codes: &[u8]) -> u64 where codes.len() <= MAX_CODES;
 
-    /// Hands those of a node's [groups](groups)' slots to `below`, in order and some dozens at a time, whose estimate
-    /// `start + f_rescale step (sum i_k c_k - centre)` is at most the bound; [`Own`] says what the start is. An estimate
-    /// that is NaN is replaced by the node's own distance. Panics if the groups are shorter than they say.
-    fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, below: Below<'_>)
-    where groups.links <= groups.slots && query.vector.words() > 0;
+    /// Estimates the distances to the neighbours in a node's [groups](groups) by
+    /// `start + f_rescale step (sum i_k c_k - centre)`, and which of them are at most the bound; [`Own`] says what the start
+    /// is. An estimate that is NaN is replaced by the node's own distance. Panics if the groups are shorter than they say.
+    fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, estimates: &mut Estimates)
+    where groups.links <= groups.slots.min(MAX_ESTIMATES) && query.vector.words() > 0;
 
     /// Arranges integers in -8..=7 for [`estimate_q4`].
     fn arrange_i4(values: &[i8], arranged: &mut Arranged) where values.iter().all(|v| (-8..=7).contains(v));

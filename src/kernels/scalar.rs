@@ -4,8 +4,8 @@
 //! which LLVM maps to vector registers; it may not reorder float additions by itself.
 
 use super::element::widen;
-use super::groups::{Ahead, PLANES};
-use super::{Arranged, Below, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded};
+use super::groups::PLANES;
+use super::{Arranged, Estimates, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded};
 use half::f16;
 use std::f32::consts::FRAC_1_SQRT_2;
 
@@ -190,15 +190,11 @@ pub(super) fn estimate_q4(
     groups: Groups<'_>,
     query: QueryQ4<'_>,
     own: Own,
-    mut bound: f32,
-    below: Below<'_>,
+    bound: f32,
+    estimates: &mut Estimates,
 ) {
     let (start, factor) = own.start();
-    let mut ahead = Ahead::new();
-    for group in groups.iter() {
-        if ahead.is_full() {
-            bound = ahead.hand_on(bound, below);
-        }
+    estimates.set_each(groups, bound, |group| {
         let mut scores = [0; GROUP];
         for (p, codes) in group.planes(query.vector.words()) {
             let n = plane_counts(codes, group.lanes, query.vector.planes())
@@ -207,14 +203,13 @@ pub(super) fn estimate_q4(
                 *score += (n[0][l] + 2 * n[1][l] + 4 * n[2][l] - 8 * n[3][l]) << p;
             }
         }
-        ahead.add_each(group.links, bound, |lane| {
+        group.each(|lane| {
             let (add, rescale) = group.factors(lane);
             let product = query.step * (scores[lane] as f32 - query.centre);
             let estimate = start + (factor * add + rescale * product);
             if estimate.is_nan() { own.distance() } else { estimate }
-        });
-    }
-    ahead.hand_on(bound, below);
+        })
+    });
 }
 
 /// Bit j of each of 64 bytes, the first byte's lowest.

@@ -1,7 +1,9 @@
 //! Every available set against `scalar.rs`, and `scalar.rs` against plain definitions in wide arithmetic: at every
 //! length up to 300 and some large ones, at every alignment for bytes, and on hostile values.
 
-use super::{Arranged, GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, active, available, scalar};
+use super::{
+    Arranged, Estimates, GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, active, available, scalar,
+};
 use half::f16;
 
 /// Every length at which some main loop, remainder or tail begins or ends, and more.
@@ -396,11 +398,13 @@ fn collect_q4(
     own: Own,
     bound: f32,
 ) -> Vec<(usize, f32)> {
-    let mut found = Vec::new();
-    set.estimate_q4(groups, query, own, bound, &mut |estimates| {
-        found.extend(estimates.iter());
-        bound
-    });
+    // As if another node's estimates had been there before.
+    let mut estimates = Estimates::new();
+    estimates.set_each(groups, f32::INFINITY, |_| [f32::NEG_INFINITY; GROUP]);
+    set.estimate_q4(groups, query, own, bound, &mut estimates);
+    let all: Vec<_> = estimates.all().iter().copied().enumerate().collect();
+    let found: Vec<_> = estimates.not_above().collect();
+    assert!(all.iter().copied().filter(|&(_, estimate)| estimate <= bound).eq(found.iter().copied()));
     found
 }
 
@@ -446,22 +450,6 @@ fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
                 assert_eq!(some, below, "{context}");
             }
         }
-    }
-}
-
-#[test]
-fn a_bound_that_is_lowered_holds_for_the_rest_of_the_groups() {
-    let node = Node::new(&mut Random(11), 64, 1, 70, false);
-    let bytes = node.bytes();
-    for set in available() {
-        let vector = arrange_i4(set, &[0; 64]);
-        let query = QueryQ4 { vector: &vector, step: 0.0, centre: 0.0 };
-        let mut slots = Vec::new();
-        set.estimate_q4(node.groups(&bytes, 70), query, Own::Plus(0.0), f32::INFINITY, &mut |estimates| {
-            slots.extend(estimates.iter().map(|(slot, _)| slot));
-            f32::NEG_INFINITY
-        });
-        assert!(slots.iter().copied().eq(0..64), "{}, {slots:?}", set.name());
     }
 }
 

@@ -4,9 +4,9 @@
 //! products, `own` being the distance between the query q and the node that holds the groups. The query is reduced to signed
 //! 4-bit integers, except for 8-bit codes. A query is a vector searched for, or one about to be linked.
 
-use super::layout::{Bits, GroupLayout, Groups};
+use super::layout::{Bits, GROUP, GroupLayout, Groups};
 use super::sum;
-use crate::kernels::{self, Ahead, Arranged, Below, Own, QueryQ4};
+use crate::kernels::{self, Arranged, Estimates, Own, QueryQ4};
 use crate::metric::Geometry;
 
 /// A query's estimates.
@@ -39,48 +39,47 @@ impl Estimator {
         Self { geometry, form }
     }
 
-    /// Hands the neighbours whose estimates are at most the bound to `below`, in order of their slots.
+    /// Estimates the distances to a node's neighbours, and which of them are at most the bound.
     ///
     /// Estimates are in the geometry of the factors: L2 squared, or negative inner product. `own` is the query's
     /// distance to the node, as [`Query::distance`](super::Query::distance) gives it. They are never NaN unless
     /// `own` is; where the factors overflow, they are `own`.
     #[inline]
-    pub fn estimate(&self, groups: Groups<'_>, own: f32, bound: f32, below: Below<'_>) {
+    pub fn estimate(&self, groups: Groups<'_>, own: f32, bound: f32, estimates: &mut Estimates) {
         let own = self.geometry.own(own);
         match &self.form {
             &Form::Integers { ref vector, step, centre } => {
-                kernels::estimate_q4(groups, QueryQ4 { vector, step, centre }, own, bound, below);
+                kernels::estimate_q4(groups, QueryQ4 { vector, step, centre }, own, bound, estimates);
             }
             Form::Floats { vector, centre } => {
                 let (start, factor) = own.start();
-                let (mut bound, mut ahead) = (bound, Ahead::new());
-                for group in groups.iter() {
-                    if ahead.is_full() {
-                        bound = ahead.hand_on(bound, below);
-                    }
-                    ahead.add_each(group.links, bound, |lane| {
+                estimates.set_each(groups, bound, |group| {
+                    group.each(|lane| {
                         let codes = &group.codes[lane * vector.len()..][..vector.len()];
                         let (add, rescale) = group.factors(lane);
                         let product = kernels::dot_f32_u8(vector, codes) - centre;
                         let estimate = start + (factor * add + rescale * product);
                         if estimate.is_nan() { own.distance() } else { estimate }
-                    });
-                }
-                ahead.hand_on(bound, below);
+                    })
+                });
             }
         }
     }
 
-    /// The estimates of all neighbours, in order of their slots, in place of what `estimates` has. They are NaN where `own` is.
-    pub fn estimate_all(&self, groups: Groups<'_>, own: f32, estimates: &mut Vec<f32>) {
-        estimates.clear();
-        estimates.resize(groups.links, f32::NAN);
-        self.estimate(groups, own, f32::INFINITY, &mut |some| {
-            for (slot, estimate) in some.iter() {
-                estimates[slot] = estimate;
+    /// Turns estimates that started from one distance between the query and the node into those that start from another one.
+    pub fn restart(&self, groups: Groups<'_>, estimates: &mut Estimates, from: f32, to: f32) {
+        let apart = to - from;
+        let estimates = estimates.all_mut();
+        match self.geometry {
+            Geometry::L2Squared => estimates.iter_mut().for_each(|estimate| *estimate += apart),
+            Geometry::NegativeInnerProduct => {
+                for (group, estimates) in groups.iter().zip(estimates.chunks_mut(GROUP)) {
+                    for (estimate, add) in estimates.iter_mut().zip(group.add.as_chunks().0) {
+                        *estimate += apart * f32::from_le_bytes(*add);
+                    }
+                }
             }
-            f32::INFINITY
-        });
+        }
     }
 }
 
@@ -182,15 +181,9 @@ mod tests {
     }
 
     fn scores(estimator: &Estimator, groups: Groups<'_>, own: f32) -> Vec<f32> {
-        let mut scores = Vec::new();
-        estimator.estimate(groups, own, f32::INFINITY, &mut |estimates| {
-            for (slot, estimate) in estimates.iter() {
-                assert_eq!(slot, scores.len());
-                scores.push(estimate);
-            }
-            f32::INFINITY
-        });
-        scores
+        let mut estimates = Estimates::new();
+        estimator.estimate(groups, own, f32::INFINITY, &mut estimates);
+        estimates.all().to_vec()
     }
 
     /// How much of the origin is taken from a vector to get its residual.
@@ -299,10 +292,25 @@ mod tests {
                 let query = Query::new(&frame, &stretch(seed ^ 7, other));
                 let own = query.distance(stored);
                 let groups = layout.groups(&group, 0, GROUP, GROUP);
-                let (estimator, mut all) = (Estimator::new(layout, frame.geometry(), query.vector()), vec![9.0]);
-                estimator.estimate_all(groups, own, &mut all);
-                prop_assert_eq!(&all, &scores(&estimator, groups, own));
+                let estimator = Estimator::new(layout, frame.geometry(), query.vector());
+                let all = scores(&estimator, groups, own);
                 prop_assert!(all.len() == GROUP && all.iter().all(|x| !x.is_nan()), "{:?}", all);
+            }
+        }
+    }
+
+    #[test]
+    fn estimates_may_start_from_another_distance() {
+        for (bits, geometry) in ALL.into_iter().flat_map(|bits| GEOMETRIES.map(|geometry| (bits, geometry))) {
+            let node = Node::new(100, bits, geometry, 3, 0.5);
+            let estimator = Estimator::new(node.layout, geometry, &gaussian(100, 4));
+            let mut estimates = Estimates::new();
+            estimator.estimate(node.groups(), 3.0, f32::INFINITY, &mut estimates);
+            estimator.restart(node.groups(), &mut estimates, 3.0, 7.5);
+            let fresh = scores(&estimator, node.groups(), 7.5);
+            assert_eq!(estimates.all().len(), GROUP);
+            for (restarted, fresh) in estimates.all().iter().zip(&fresh) {
+                assert!((restarted - fresh).abs() <= 1e-4 * fresh.abs().max(1.0), "{restarted} {fresh}");
             }
         }
     }

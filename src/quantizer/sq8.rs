@@ -245,13 +245,7 @@ impl Sq8<'_> {
 
     /// `|x^|^2`, up to `f64` rounding.
     pub fn norm_squared(&self) -> f64 {
-        let (lo, step) = self.scale();
-        // Term by term as in `dot`: equal vectors are to tie.
-        let cross = lo * step * f64::from(self.header.code_sum);
-        self.codes.len() as f64 * lo * lo
-            + cross
-            + cross
-            + step * step * f64::from(self.header.code_norm_squared)
+        self.terms().dot(&self.terms(), f64::from(self.header.code_norm_squared))
     }
 
     /// The vector's distance to itself.
@@ -264,40 +258,75 @@ impl Sq8<'_> {
 
     /// `<x^, y^>`, up to `f64` rounding.
     pub fn dot(&self, other: &Sq8<'_>) -> f64 {
-        let ((lo, step), (other_lo, other_step)) = (self.scale(), other.scale());
-        let codes = kernels::dot_u8(self.codes, other.codes) as f64;
-        self.codes.len() as f64 * lo * other_lo
-            + lo * other_step * f64::from(other.header.code_sum)
-            + other_lo * step * f64::from(self.header.code_sum)
-            + step * other_step * codes
+        self.terms().dot(&other.terms(), kernels::dot_u8(self.codes, other.codes) as f64)
     }
 
     /// `|x^ - y^|^2`, up to `f64` rounding (of the codes' lengths, not of the offsets'). Never negative.
     pub fn l2_squared(&self, other: &Sq8<'_>) -> f64 {
-        let ((lo, step), (other_lo, other_step)) = (self.scale(), other.scale());
-        let (h, o) = (&self.header, &other.header);
-        let codes = kernels::dot_u8(self.codes, other.codes) as f64;
-        let offset = lo - other_lo;
-        let d = self.codes.len() as f64;
-        let sum = d * offset * offset
-            + 2.0 * offset * (step * f64::from(h.code_sum) - other_step * f64::from(o.code_sum))
-            + step * step * f64::from(h.code_norm_squared)
-            + other_step * other_step * f64::from(o.code_norm_squared)
-            - 2.0 * step * other_step * codes;
-        sum.max(0.0)
+        self.terms().l2_squared(&other.terms(), kernels::dot_u8(self.codes, other.codes) as f64)
     }
 
     /// The distance between two stored vectors in `geometry`, as insertion compares them. Overflows to an
     /// infinity.
     pub fn distance(&self, other: &Sq8<'_>, geometry: Geometry) -> f32 {
-        match geometry {
-            Geometry::L2Squared => self.l2_squared(other) as f32,
-            Geometry::NegativeInnerProduct => -self.dot(other) as f32,
+        let product = kernels::dot_u8(self.codes, other.codes) as f64;
+        self.terms().distance(&other.terms(), product, geometry)
+    }
+
+    /// The header's part in distances.
+    pub fn terms(&self) -> Terms {
+        let (lo, step) = self.scale();
+        Terms {
+            dimensions: self.codes.len() as f64,
+            lo,
+            step,
+            sum: step * f64::from(self.header.code_sum),
+            norm_squared: step * step * f64::from(self.header.code_norm_squared),
         }
     }
 
     fn scale(&self) -> (f64, f64) {
         (f64::from(self.header.lo), f64::from(self.header.step))
+    }
+}
+
+/// What a header says, as distances between stored vectors want it: of `step c` the sum and the squared length. Computed once
+/// for a vector that is compared with many.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    dimensions: f64,
+    lo: f64,
+    step: f64,
+    sum: f64,
+    norm_squared: f64,
+}
+
+impl Terms {
+    /// `<x^, y^>` from the product of the codes.
+    fn dot(&self, other: &Terms, product: f64) -> f64 {
+        self.dimensions * self.lo * other.lo
+            + self.lo * other.sum
+            + other.lo * self.sum
+            + self.step * other.step * product
+    }
+
+    /// `|x^ - y^|^2` from the product of the codes.
+    fn l2_squared(&self, other: &Terms, product: f64) -> f64 {
+        let offset = self.lo - other.lo;
+        let sum = self.dimensions * offset * offset
+            + 2.0 * offset * (self.sum - other.sum)
+            + self.norm_squared
+            + other.norm_squared
+            - 2.0 * self.step * other.step * product;
+        sum.max(0.0)
+    }
+
+    /// [`Sq8::distance`], from the product of the codes.
+    pub fn distance(&self, other: &Terms, product: f64, geometry: Geometry) -> f32 {
+        match geometry {
+            Geometry::L2Squared => self.l2_squared(other, product) as f32,
+            Geometry::NegativeInnerProduct => -self.dot(other, product) as f32,
+        }
     }
 }
 
@@ -486,6 +515,10 @@ mod tests {
             prop_assert!((a.dot(&b) - ab).abs() <= 1e-11 * size);
             prop_assert!((a.l2_squared(&b) - (aa + bb - 2.0 * ab)).abs() <= 1e-11 * size);
             prop_assert!(a.l2_squared(&a) <= 1e-11 * size);
+            for geometry in [Geometry::L2Squared, Geometry::NegativeInnerProduct] {
+                // Equal vectors tie.
+                prop_assert_eq!(a.distance(&a, geometry).max(0.0), a.distance_to_itself(geometry).max(0.0));
+            }
             let mut out = vec![0.0; d];
             a.decode(&mut out);
             prop_assert!(out.iter().zip(&da).all(|(o, a)| (f64::from(*o) - a).abs() <= 1e-6 * aa.sqrt()));

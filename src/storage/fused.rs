@@ -1,16 +1,18 @@
 //! Fused nodes at work: the quantiser's arithmetic on the bytes of `node::fused`.
 
-use super::kind::{Kind, Linked, NewLink, NewNode};
+use super::kind::{Kind, Known, Linked, NewLink, NewNode};
 use super::meta::{Meta, NodeKind};
 use super::node::fused::{Fused, FusedMut, Layout, Shape};
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::change_tuple;
 use super::value::{Floats, PlainValue, numbers};
-use crate::hnsw::{Alpha, Decision, Flags, Frontier, Met, Newcomer};
+use crate::hnsw::{Alpha, Decision, Flags, Frontier, Newcomer};
+use crate::kernels;
 use crate::metric::Metric;
 use crate::quantizer::{
-    Bits, Encoder, Estimator, Fine, FineHeader, Frame, Magnitude, Measured, Neighbour, Query, Sq8, sq8,
+    Bits, Encoder, Estimates, Estimator, Fine, FineHeader, Frame, Magnitude, Measured, Neighbour, Query, Sq8,
+    sq8,
 };
 use std::sync::Arc;
 
@@ -34,11 +36,18 @@ pub struct FusedQuery {
 pub struct OwnSq8 {
     header: sq8::Header,
     codes: Box<[u8]>,
+    /// Of the header and the codes.
+    terms: sq8::Terms,
     /// Only of a vector that is about to be written, and only if the index has them: nodes are compared without.
     fine: Option<(FineHeader, Box<[u8]>)>,
 }
 
 impl OwnSq8 {
+    fn new(header: sq8::Header, codes: Box<[u8]>) -> Self {
+        let terms = Sq8 { header, codes: &codes }.terms();
+        Self { header, codes, terms, fine: None }
+    }
+
     fn borrow(&self) -> Sq8<'_> {
         Sq8 { header: self.header, codes: &self.codes }
     }
@@ -63,7 +72,7 @@ pub struct FusedTarget {
     holder_decoded: Vec<f32>,
     neighbours: Vec<IndexTid>,
     to_neighbours: Vec<f32>,
-    between: Vec<f32>,
+    between: Estimates,
 }
 
 impl FusedKind {
@@ -163,7 +172,7 @@ impl Kind for FusedKind {
             let mut fine = vec![0; sq8::fine_bytes(codes.len())].into_boxed_slice();
             (sq8::encode_fine(query.query.vector(), header, &codes, &mut fine), fine)
         });
-        OwnSq8 { header, codes, fine }
+        OwnSq8 { fine, ..OwnSq8::new(header, codes) }
     }
 
     fn query_of(&self, own: &OwnSq8) -> FusedQuery {
@@ -183,20 +192,22 @@ impl Kind for FusedKind {
 
     fn own(&self, node: Fused<'_>) -> OwnSq8 {
         let Sq8 { header, codes } = node.vector();
-        OwnSq8 { header, codes: codes.into(), fine: None }
+        OwnSq8::new(header, codes.into())
     }
 
     #[inline]
     fn copy_own(&self, node: Fused<'_>, to: &mut OwnSq8) {
-        let Sq8 { header, codes } = node.vector();
-        to.header = header;
-        to.codes.copy_from_slice(codes);
+        let vector = node.vector();
+        to.header = vector.header;
+        to.codes.copy_from_slice(vector.codes);
+        to.terms = vector.terms();
         to.fine = None;
     }
 
     #[inline]
     fn between(&self, one: &OwnSq8, other: &OwnSq8) -> f32 {
-        one.borrow().distance(&other.borrow(), self.frame.geometry())
+        let product = kernels::dot_u8(&one.codes, &other.codes) as f64;
+        one.terms.distance(&other.terms, product, self.frame.geometry())
     }
 
     fn alpha(&self) -> Alpha {
@@ -214,11 +225,11 @@ impl Kind for FusedKind {
         node: Fused<'_>,
         distance: f32,
         frontier: &mut Frontier<IndexTid>,
+        estimates: &mut Estimates,
         _unscored: &mut Vec<IndexTid>,
     ) {
-        query.estimator.estimate(node.groups(), distance, frontier.bound(), &mut |estimates| {
-            frontier.offer_estimates(estimates.iter(), |slot| node.address(slot))
-        });
+        query.estimator.estimate(node.groups(), distance, frontier.bound(), estimates);
+        frontier.offer_estimates(estimates.not_above(), |slot| node.address(slot));
     }
 
     fn absorb(&self, tuple: &mut [u8], own: &OwnSq8) {
@@ -295,9 +306,9 @@ impl Kind for FusedKind {
             holder_decoded: vec![0.0; dimensions],
             neighbours: Vec::new(),
             to_neighbours: Vec::new(),
-            between: Vec::new(),
+            between: Estimates::new(),
         });
-        target.own.header = own.header;
+        (target.own.header, target.own.terms) = (own.header, own.terms);
         target.own.codes.copy_from_slice(&own.codes);
         own.borrow().decode(&mut target.decoded);
         target
@@ -309,10 +320,10 @@ impl Kind for FusedKind {
         level: u8,
         node: IndexTid,
         new: &mut NewNode<'_, Self>,
-        met: &Met,
+        known: Known<'_>,
     ) -> Result<Option<Linked>> {
         let slots = self.layout(level).slots();
-        self.link(store, level, node, new, met, |newcomer, flags, _| newcomer.decide(flags, slots))
+        self.link(store, level, node, new, Some(known), |newcomer, flags, _| newcomer.decide(flags, slots))
     }
 
     fn insist<S: PageStore>(
@@ -324,7 +335,7 @@ impl Kind for FusedKind {
         may_go: &dyn Fn(IndexTid) -> bool,
     ) -> Result<Option<Linked>> {
         let slots = self.layout(level).slots();
-        self.link(store, level, node, new, &Met::none(), |newcomer, flags, neighbours| {
+        self.link(store, level, node, new, None, |newcomer, flags, neighbours| {
             if neighbours.len() < slots {
                 return newcomer.decide(flags, slots);
             }
@@ -341,7 +352,7 @@ impl FusedKind {
         level: u8,
         node: IndexTid,
         new: &mut NewNode<'_, Self>,
-        met: &Met,
+        known: Option<Known<'_>>,
         decide: impl Fn(Newcomer<'_>, Flags, &[IndexTid]) -> Decision,
     ) -> Result<Option<Linked>> {
         let layout = self.layout(level);
@@ -361,9 +372,19 @@ impl FusedKind {
             // Not as the search met it: where vectors are nearly equal, all is to be compared as it is stored.
             let distance = vector.distance(&own.borrow(), geometry);
             view.distances_into(vector.distance_to_itself(geometry), to_neighbours);
-            query.estimator.estimate_all(view.groups(), distance, between);
-            for (between, &neighbour) in between.iter_mut().zip(&*neighbours) {
-                *between = met.distance_or(neighbour, *between);
+            let groups = view.groups();
+            match known.filter(|known| known.estimates.all().len() == neighbours.len()) {
+                Some(known) => {
+                    between.copy(known.estimates);
+                    query.estimator.restart(groups, between, known.distance, distance);
+                }
+                None => query.estimator.estimate(groups, distance, f32::INFINITY, between),
+            }
+            let between = between.all_mut();
+            if let Some(Known { met, .. }) = known {
+                for (between, &neighbour) in between.iter_mut().zip(&*neighbours) {
+                    *between = met.distance_or(neighbour, *between);
+                }
             }
             let newcomer = Newcomer { distance, to_neighbours, between, alpha: self.alpha };
             let Decision::Write { slot, flags } = decide(newcomer, view.flags(), neighbours) else {

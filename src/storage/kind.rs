@@ -5,7 +5,7 @@ use super::node::{Header, fused, plain};
 use super::store::{PageStore, Result};
 use super::tid::{HeapTid, IndexTid};
 use crate::hnsw::{Alpha, Frontier, Met};
-use crate::quantizer::Measured;
+use crate::quantizer::{Estimates, Measured};
 
 /// A kind of node in one index.
 pub trait Kind: Sized {
@@ -74,13 +74,14 @@ pub trait Kind: Sized {
     fn is_same(&self, one: &Self::Own, other: &Self::Own) -> bool;
 
     /// Offers those neighbours to the frontier which the node can score by itself, and adds to `unscored` those that have
-    /// to be read. `distance` is the node's own.
+    /// to be read. `distance` is the node's own. What it estimates of its neighbours stands in `estimates` afterwards.
     fn offer(
         &self,
         query: &Self::Query,
         node: Self::View<'_>,
         distance: f32,
         frontier: &mut Frontier<IndexTid>,
+        estimates: &mut Estimates,
         unscored: &mut Vec<IndexTid>,
     );
 
@@ -109,15 +110,14 @@ pub trait Kind: Sized {
     /// it takes.
     fn target(&self, own: &Self::Own, spare: Option<Self::Target>) -> Self::Target;
 
-    /// Links `node` to the new node, if it is the better for it; `None` if not. `met` are nodes whose distances to the new one
-    /// are known.
+    /// Links `node` to the new node, if it is the better for it; `None` if not.
     fn link_back<S: PageStore>(
         &self,
         store: &S,
         level: u8,
         node: IndexTid,
         new: &mut NewNode<'_, Self>,
-        met: &Met,
+        known: Known<'_>,
     ) -> Result<Option<Linked>>;
 
     /// Links `node` to the new node whether it is the better for it or not, so that a path leads there. A full node
@@ -142,6 +142,18 @@ pub struct NewNode<'a, K: Kind> {
     pub query: &'a K::Query,
     /// Made by [`Kind::target`].
     pub target: &'a mut K::Target,
+}
+
+/// What the search for a new node's neighbours learnt.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Nodes whose distances to the new one are known.
+    pub met: &'a Met,
+    /// How far the neighbours of the node which is to be linked to it seemed to be from it. Others may be its neighbours by
+    /// now, about which the node can only err.
+    pub estimates: &'a Estimates,
+    /// The node's own distance, from which they started.
+    pub distance: f32,
 }
 
 /// A link that was written, or was there already.

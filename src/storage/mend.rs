@@ -95,9 +95,9 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
             kept.iter().map(|link| (link.id, copies.of(&link.payload), link.is_filler)).collect();
         if self.rewrite(patient, &links)? {
             let mut new = NewNode { tid: *tid, query, target: &mut self.kind.target(own, None) };
-            for to in added_to {
+            for link in kept.iter().filter(|link| added_to.contains(&link.id)) {
                 self.store.check_interrupts()?;
-                self.kind.link_back(self.store, *level, to, &mut new, &met)?;
+                self.kind.link_back(self.store, *level, link.id, &mut new, copies.known(link, &met))?;
             }
         }
         Ok(())

@@ -1,16 +1,16 @@
 //! Plain nodes at work: exact distances, one read per neighbour.
 
 use super::graph::fetch_own;
-use super::kind::{Kind, Linked, NewLink, NewNode};
+use super::kind::{Kind, Known, Linked, NewLink, NewNode};
 use super::meta::{Meta, NodeKind};
 use super::node::plain::{Layout, Plain, PlainMut};
 use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::{change_tuple, read_tuple};
 use super::value::PlainValue;
-use crate::hnsw::{Alpha, Frontier, Met, give_up};
+use crate::hnsw::{Alpha, Frontier, give_up};
 use crate::metric::Metric;
-use crate::quantizer::Measured;
+use crate::quantizer::{Estimates, Measured};
 use std::marker::PhantomData;
 
 /// The plain nodes of one index, with values of type `V`.
@@ -155,6 +155,7 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         node: Plain<'_>,
         _distance: f32,
         _frontier: &mut Frontier<IndexTid>,
+        _estimates: &mut Estimates,
         unscored: &mut Vec<IndexTid>,
     ) {
         unscored.extend(node.neighbours());
@@ -198,7 +199,7 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         level: u8,
         node: IndexTid,
         NewNode { tid: to, target, .. }: &mut NewNode<'_, Self>,
-        _met: &Met,
+        _known: Known<'_>,
     ) -> Result<Option<Linked>> {
         let (layout, to) = (self.layout(level), *to);
         for _ in 0..ATTEMPTS {

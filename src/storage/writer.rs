@@ -135,7 +135,7 @@ fn add_node<S: PageStore, K: Kind>(
         let mut new = NewNode { tid: tuple, query, target: &mut target };
         for link in links {
             store.check_interrupts()?;
-            let linked = kind.link_back(store, level as u8, link.id, &mut new, met)?;
+            let linked = kind.link_back(store, level as u8, link.id, &mut new, copies.known(link, met))?;
             is_linked |= linked.is_some();
             if let Some(neighbour) = linked.and_then(|linked| linked.in_place_of)
                 && !given_up.contains(&neighbour)

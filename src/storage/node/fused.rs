@@ -81,9 +81,16 @@ impl Layout {
     /// The number of slots near `target` with which whole tuples fill pages best.
     ///
     /// At most three tenths less or a quarter more than `target`, and such that no more than a quarter of the page is left, if
-    /// that can be; if no whole number of tuples fits a page that way, `target`. Above the base level no tuple has a page
-    /// to itself if two fit with a third less.
+    /// that can be; if no whole number of tuples fits a page that way, `target`. Beyond the target whole groups only: kernels
+    /// take as long for two lanes as for eight. Above the base level no tuple has a page to itself if two fit with a third less.
     pub fn slots_for(shape: Shape, target: usize) -> usize {
+        let slots = Self::filling_slots(shape, target);
+        let whole_groups = slots / GROUP * GROUP;
+        if slots > target { whole_groups.max(target) } else { slots }
+    }
+
+    /// The number of slots near `target` with which whole tuples fill pages best, be the last group as small as it may.
+    fn filling_slots(shape: Shape, target: usize) -> usize {
         let fits = |least: usize, count: usize| {
             let size = |slots| Self::new(shape, slots).size();
             let range = least..=target + target / 4;
@@ -331,7 +338,7 @@ mod tests {
         let shape =
             |dimensions, has_fine| Shape { level_is_base: true, dimensions, bits: Bits::One, has_fine };
         let cases = [
-            (384, false, 34, 3),
+            (384, false, 32, 3),
             (768, false, 28, 2),
             (768, true, 25, 2),
             (1536, false, 31, 1),
