@@ -37,6 +37,8 @@ mod tests;
 pub use element::Element;
 pub use groups::{Arranged, Estimates, GROUP, Group, Groups, MAX_ESTIMATES, Own, QueryQ4};
 use half::f16;
+use std::alloc::Layout;
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 /// Declares, for each kernel, its slot in the table, a method of the table and a free function that calls the
@@ -219,21 +221,43 @@ pub fn prefetch_range(start: *const u8, length: usize) {
     let _ = (start, length);
 }
 
-/// Asks the system to back memory that nobody has written to yet with huge pages, where that can be asked for; nothing
-/// depends on it.
-pub fn prefer_huge_pages<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
-    #[cfg(target_os = "linux")]
-    {
-        /// A divisor of the size of a page on every architecture, and a multiple of it where it matters.
-        const PAGE: usize = 4096;
-        let bytes = memory.as_mut_ptr_range();
-        let start = (bytes.start as usize).next_multiple_of(PAGE);
-        let length = (bytes.end as usize).saturating_sub(start);
-        // SAFETY: the advice changes nothing that a program can see but time, and the range is within memory of ours.
-        unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_HUGEPAGE) };
+/// Size of a huge page where they matter most. One of another size does no harm.
+pub const HUGE_PAGE: usize = 2 << 20;
+
+/// An array that the system is asked to back with huge pages: it begins where one could begin.
+#[repr(C, align(0x20_0000))]
+pub struct HugeArray<T, const N: usize>([T; N]);
+
+impl<T, const N: usize> HugeArray<T, N> {
+    /// An array of what `element` makes, made in its place; `None` if there is no memory for it.
+    pub fn new(element: impl Fn() -> T) -> Option<Box<Self>> {
+        const { assert!(N > 0 && size_of::<T>() > 0) };
+        let layout = Layout::new::<Self>();
+        // SAFETY: the array has a size.
+        let array = unsafe { std::alloc::alloc(layout) }.cast::<Self>();
+        if array.is_null() {
+            return None;
+        }
+        #[cfg(target_os = "linux")]
+        // SAFETY: the memory is ours, nobody has written to it yet, and the advice changes nothing that a program can see but time.
+        unsafe {
+            libc::madvise(array.cast(), layout.size(), libc::MADV_HUGEPAGE);
+        }
+        for i in 0..N {
+            // SAFETY: the element is in memory of ours. If making one panics, those before it are leaked.
+            unsafe { (&raw mut (*array).0[i]).write(element()) };
+        }
+        // SAFETY: allocated with this layout, and initialised.
+        Some(unsafe { Box::from_raw(array) })
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = memory;
+}
+
+impl<T, const N: usize> Deref for HugeArray<T, N> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
 }
 
 /// `rest` followed by zeros, so that a tail can take the path of a full chunk.

@@ -3,25 +3,19 @@
 use super::page::{ITEM_ALIGNMENT, ITEMS_END, Page, PageKind};
 use super::store::{Error, PageStore, Result};
 use super::tid::IndexTid;
-use crate::kernels;
+use crate::kernels::{self, HUGE_PAGE, HugeArray};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-/// Pages are allocated in chunks of so many. Larger chunks consist of huge pages for a larger part.
-const SMALL_CHUNK: usize = 128;
-const MEDIUM_CHUNK: usize = 512;
-const LARGE_CHUNK: usize = 2048;
-
-/// The pages from which on chunks are larger: what the last one has too many is a sixteenth of all then, or a megabyte.
-const MEDIUM_FROM: usize = 16 * MEDIUM_CHUNK;
-const LARGE_FROM: usize = 16 * LARGE_CHUNK;
+/// Pages are allocated in chunks of so many: what fits a huge page.
+const CHUNK: usize = 254;
 
 /// Room that is not worth remembering.
 const SMALLEST_TUPLE: usize = 64;
 
-type Chunk = Box<[Slot]>;
+type Chunk = Box<HugeArray<Slot, CHUNK>>;
 
 /// A page and its lock, which share a line of the cache with the page's header and first line pointers.
 #[repr(C, align(64))]
@@ -31,37 +25,18 @@ struct Slot {
     page: RwLock<Page>,
 }
 
-/// Where a page is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    chunk: usize,
-    index: usize,
-    /// Pages of the chunk.
-    pages: usize,
-}
+const _: () = assert!(size_of::<HugeArray<Slot, CHUNK>>() == HUGE_PAGE);
 
+/// The chunk of a page, and its place there.
 #[inline]
-fn place_of(block: u32) -> Place {
-    const MEDIUM_CHUNKS: usize = MEDIUM_FROM / SMALL_CHUNK;
-    const LARGE_CHUNKS: usize = MEDIUM_CHUNKS + (LARGE_FROM - MEDIUM_FROM) / MEDIUM_CHUNK;
-    let (first, at, pages) = match block as usize {
-        block if block < MEDIUM_FROM => (0, block, SMALL_CHUNK),
-        block if block < LARGE_FROM => (MEDIUM_CHUNKS, block - MEDIUM_FROM, MEDIUM_CHUNK),
-        block => (LARGE_CHUNKS, block - LARGE_FROM, LARGE_CHUNK),
-    };
-    Place { chunk: first + at / pages, index: at % pages, pages }
+fn place_of(block: u32) -> (usize, usize) {
+    (block as usize / CHUNK, block as usize % CHUNK)
 }
 
 /// A chunk of empty pages, if there is memory for it.
-fn new_chunk(pages: usize) -> Result<Chunk> {
-    let mut chunk = Vec::new();
-    chunk.try_reserve_exact(pages).map_err(|_| Error::OutOfMemory)?;
-    kernels::prefer_huge_pages(chunk.spare_capacity_mut());
-    chunk.resize_with(pages, || Slot {
-        item_size: AtomicU32::new(0),
-        page: RwLock::new(Page::new(PageKind::Nodes)),
-    });
-    Ok(chunk.into_boxed_slice())
+fn new_chunk() -> Result<Chunk> {
+    let slot = || Slot { item_size: AtomicU32::new(0), page: RwLock::new(Page::new(PageKind::Nodes)) };
+    HugeArray::new(slot).ok_or(Error::OutOfMemory)
 }
 
 /// Pages that many threads read and change at once.
@@ -81,7 +56,7 @@ pub struct MemoryPages {
 impl MemoryPages {
     /// An empty store of at most `limit` pages; block 0 exists and is an empty meta page.
     pub fn new(limit: u32) -> Self {
-        let chunks = place_of(limit).chunk + 1;
+        let chunks = place_of(limit).0 + 1;
         let store = Self {
             chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
             used: AtomicU32::new(0),
@@ -141,7 +116,7 @@ impl MemoryPages {
     #[inline]
     fn slot(&self, block: u32) -> Result<&Slot> {
         let missing = Error::Corrupt { at: IndexTid { block, offset: 0 }, what: "there is no such page" };
-        let Place { chunk, index, pages } = place_of(block);
+        let (chunk, index) = place_of(block);
         let Some(chunk) = self.chunks.get(chunk) else { return Err(missing) };
         if block >= self.used.load(Ordering::Acquire) {
             return Err(missing);
@@ -150,7 +125,7 @@ impl MemoryPages {
             Some(chunk) => chunk,
             None => {
                 // If another thread is faster, it is its chunk that counts.
-                let new = new_chunk(pages)?;
+                let new = new_chunk()?;
                 chunk.get_or_init(|| new)
             }
         };
@@ -160,7 +135,7 @@ impl MemoryPages {
     /// Where a page is, if it exists. For hints.
     #[inline]
     fn probable_slot(&self, block: u32) -> Option<&Slot> {
-        let Place { chunk, index, .. } = place_of(block);
+        let (chunk, index) = place_of(block);
         self.chunks.get(chunk)?.get()?.get(index)
     }
 
@@ -265,22 +240,6 @@ impl PageStore for MemoryPages {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn chunks_follow_each_other_without_gaps() {
-        let mut expected = Place { chunk: 0, index: 0, pages: SMALL_CHUNK };
-        for block in 0..LARGE_FROM as u32 + 10_000 {
-            let place = place_of(block);
-            if expected.index == expected.pages {
-                expected = Place { chunk: expected.chunk + 1, index: 0, pages: place.pages };
-                let before = block as usize;
-                assert!(place.pages == SMALL_CHUNK || 16 * place.pages <= before, "{place:?} of {before}");
-            }
-            assert_eq!(place, expected, "block {block}");
-            expected.index += 1;
-        }
-        assert_eq!(expected.pages, LARGE_CHUNK);
-    }
 
     #[test]
     fn items_of_one_size_are_where_prefetching_expects_them() {
