@@ -521,30 +521,42 @@ struct Plane<'a> {
 }
 
 impl Plane<'_> {
-    /// Row i, which there is, and the next one, or the same again if there is none; anything for lanes that are missing.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn rows(&self, i: usize) -> Rows {
-        let second = if i + 1 < self.words { self.row } else { 0 };
-        match self.bytes.get(i * self.row..i * self.row + second + 64) {
-            // SAFETY: 64 bytes are readable from either row's beginning on.
-            Some(rows) => unsafe { load_rows(&*rows.as_ptr().cast(), &*rows.as_ptr().add(second).cast()) },
-            None => self.masked_rows(&self.bytes[i * self.row..], second),
-        }
+    /// Where row i begins, or the last one if there are not as many.
+    #[inline(always)]
+    fn start(&self, i: usize) -> usize {
+        i.min(self.words - 1) * self.row
     }
 
-    /// The same of rows so near the end that a whole group's would be cut off.
-    #[cold]
-    #[inline(never)]
+    /// Whether 64 bytes can be read from the beginning of each of its rows: where lanes are missing, of what stands behind.
+    #[inline(always)]
+    fn has_whole_rows(&self) -> bool {
+        self.bytes.len() >= self.start(self.words) + 64
+    }
+
+    /// Rows i and i + 1; anything for lanes that are missing.
+    ///
+    /// # Safety
+    /// The plane [has whole rows](Self::has_whole_rows).
+    #[inline]
     #[target_feature(enable = "avx2")]
-    fn masked_rows(&self, first: &[u8], second: usize) -> Rows {
+    unsafe fn whole_rows(&self, i: usize) -> Rows {
+        // SAFETY: a row begins where the last one does at the latest, which has as many bytes.
+        let row = |i| unsafe { &*self.bytes.as_ptr().add(self.start(i)).cast() };
+        load_rows(row(i), row(i + 1))
+    }
+
+    /// Rows i and i + 1; zeros for lanes that are missing.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn masked_rows(&self, i: usize) -> Rows {
         let lanes = _mm_set1_epi64x(self.row as i64 / 8);
-        let load = |row: &[u8], pair: usize| {
+        let load = |i: usize, pair: usize| {
+            let row = &self.bytes[self.start(i)..][..self.row];
             let mask = _mm_cmpgt_epi64(lanes, _mm_set_epi64x(2 * pair as i64 + 1, 2 * pair as i64));
             // SAFETY: the row is readable; lanes past its end are masked off, and those are not read.
-            unsafe { _mm_maskload_epi64(row[..self.row].as_ptr().wrapping_add(16 * pair).cast(), mask) }
+            unsafe { _mm_maskload_epi64(row.as_ptr().wrapping_add(16 * pair).cast(), mask) }
         };
-        let lanes = |pair| _mm256_set_m128i(load(&first[second..], pair), load(first, pair));
+        let lanes = |pair| _mm256_set_m128i(load(i + 1, pair), load(i, pair));
         [lanes(0), lanes(1), lanes(2), lanes(3)]
     }
 }
@@ -654,17 +666,32 @@ fn products(a: &[[u8; 64]], b: &[[u8; 64]], tables: &[[Tables; 4]]) -> [__m256i;
 /// Pairs of words before sums could exceed 16 bits: one adds up to 960.
 const BLOCK: usize = 64;
 
-/// The same, of planes of whichever form and length; a plane without partner is its own, for nothing.
+/// The same, of planes of groups with any number of lanes, and of any length; a plane without partner is its own, for nothing.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn products_of_any(a: Plane<'_>, b: Option<Plane<'_>>, tables: &[[Tables; 4]]) -> [__m256i; 2] {
+    match b {
+        // SAFETY: the plane has whole rows.
+        None if a.has_whole_rows() => products_of(tables, |i| unsafe { [a.whole_rows(i); 2] }),
+        None => products_of(tables, |i| [a.masked_rows(i); 2]),
+        Some(b) if a.has_whole_rows() & b.has_whole_rows() => {
+            // SAFETY: both planes have whole rows.
+            products_of(tables, |i| unsafe { [a.whole_rows(i), b.whole_rows(i)] })
+        }
+        Some(b) => products_of(tables, |i| [a.masked_rows(i), b.masked_rows(i)]),
+    }
+}
+
+/// The same, of rows that are loaded by the first one's number.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn products_of(tables: &[[Tables; 4]], load: impl Fn(usize) -> [Rows; 2]) -> [__m256i; 2] {
     let mut results = [_mm256_setzero_si256(); 2];
     let mut word = 0;
     for tables in tables.chunks(BLOCK) {
         let mut sums = [_mm256_setzero_si256(); 2];
         for tables in tables {
-            let a = a.rows(word);
-            let b = if let Some(b) = b { b.rows(word) } else { a };
+            let [a, b] = load(word);
             sums = add_products(sums, a, b, tables);
             word += 2;
         }

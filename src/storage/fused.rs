@@ -63,13 +63,14 @@ impl OwnSq8 {
     }
 }
 
-/// A node's own vector prepared for links to the node.
+/// A node's own vector prepared for links from and to the node.
 pub struct FusedTarget {
     own: OwnSq8,
     decoded: Vec<f32>,
     encoder: Encoder,
-    /// Of the node which is to hold the link: its vector, its neighbours, their distances to it, and to the new node.
-    holder_decoded: Vec<f32>,
+    /// The vector of the node at the other end.
+    other_decoded: Vec<f32>,
+    /// Of the node which is to hold the link: its neighbours, their distances to it, and to the new node.
     neighbours: Vec<IndexTid>,
     to_neighbours: Vec<f32>,
     between: Estimates,
@@ -253,23 +254,22 @@ impl Kind for FusedKind {
         }
     }
 
-    fn set_links(&self, level: u8, tuple: &mut [u8], own: &OwnSq8, links: &[NewLink<'_, OwnSq8>]) {
+    fn set_links(&self, level: u8, tuple: &mut [u8], node: &mut FusedTarget, links: &[NewLink<'_, OwnSq8>]) {
         FusedMut { layout: self.layout(level), tuple: &mut *tuple }.clear_links();
-        self.add_links(level, tuple, own, links);
+        self.add_links(level, tuple, node, links);
     }
 
-    fn add_links(&self, level: u8, tuple: &mut [u8], own: &OwnSq8, links: &[NewLink<'_, OwnSq8>]) {
+    fn add_links(&self, level: u8, tuple: &mut [u8], node: &mut FusedTarget, links: &[NewLink<'_, OwnSq8>]) {
         let layout = self.layout(level);
         let Some(view) = self.view(level, tuple) else { return };
-        let (present, mut flags) = (view.neighbours().collect::<Vec<_>>(), view.flags());
-        let origin = own.decode();
-        let mut target = vec![0.0; origin.len()];
-        let mut encoder = self.encoder();
+        let FusedTarget { decoded, encoder, other_decoded, neighbours, .. } = node;
+        view.neighbours_into(neighbours);
+        let mut flags = view.flags();
         let mut node = FusedMut { layout, tuple };
-        let added = links.iter().filter(|link| !present.contains(&link.to));
-        for (slot, link) in (present.len()..layout.slots()).zip(added) {
-            link.own.borrow().decode(&mut target);
-            node.set_link(slot, link.to, encoder.encode(&target, &origin));
+        let added = links.iter().filter(|link| !neighbours.contains(&link.to));
+        for (slot, link) in (neighbours.len()..layout.slots()).zip(added) {
+            link.own.borrow().decode(other_decoded);
+            node.set_link(slot, link.to, encoder.encode(other_decoded, decoded));
             flags.set(slot, link.is_filler);
         }
         node.set_flags(&flags);
@@ -303,7 +303,7 @@ impl Kind for FusedKind {
             own: OwnSq8 { fine: None, ..own.clone() },
             decoded: vec![0.0; dimensions],
             encoder: self.encoder(),
-            holder_decoded: vec![0.0; dimensions],
+            other_decoded: vec![0.0; dimensions],
             neighbours: Vec::new(),
             to_neighbours: Vec::new(),
             between: Estimates::new(),
@@ -357,8 +357,7 @@ impl FusedKind {
     ) -> Result<Option<Linked>> {
         let layout = self.layout(level);
         let NewNode { tid: to, query, target } = new;
-        let FusedTarget { own, decoded, encoder, holder_decoded, neighbours, to_neighbours, between } =
-            target;
+        let FusedTarget { own, decoded, encoder, other_decoded, neighbours, to_neighbours, between } = target;
         let mut linked = None;
         let written = change_tuple(store, node, |tuple| {
             let Some(view) = self.view(level, tuple) else { return Ok(None) };
@@ -390,9 +389,9 @@ impl FusedKind {
             let Decision::Write { slot, flags } = decide(newcomer, view.flags(), neighbours) else {
                 return Ok(None);
             };
-            vector.decode(holder_decoded);
+            vector.decode(other_decoded);
             let mut node = FusedMut { layout, tuple };
-            node.set_link(slot, *to, encoder.encode(decoded, holder_decoded));
+            node.set_link(slot, *to, encoder.encode(decoded, other_decoded));
             node.set_flags(&flags);
             Ok(Some(Linked { in_place_of: neighbours.get(slot).copied() }))
         })?;

@@ -15,7 +15,7 @@ pub trait Kind: Sized {
     type Query;
     /// A copy of a node's own vector as the node has it.
     type Own: Clone;
-    /// A node's vector prepared for links to the node, with their working memory.
+    /// A node's vector prepared for links from and to the node, with their working memory.
     type Target;
 
     /// What the nodes say they are.
@@ -85,8 +85,14 @@ pub trait Kind: Sized {
         unscored: &mut Vec<IndexTid>,
     );
 
-    /// Writes a new tuple, or all of an old one's links, `tuple` being zeroed or having its header and vector.
-    fn set_links(&self, level: u8, tuple: &mut [u8], own: &Self::Own, links: &[NewLink<'_, Self::Own>]);
+    /// Writes all links of a tuple that has its header and vector, in place of those it may have.
+    fn set_links(
+        &self,
+        level: u8,
+        tuple: &mut [u8],
+        node: &mut Self::Target,
+        links: &[NewLink<'_, Self::Own>],
+    );
 
     /// Widens what a base level's node says of its own vector so that it holds for another one that
     /// [is the same](Self::is_same) to the index.
@@ -104,9 +110,15 @@ pub trait Kind: Sized {
 
     /// Adds links to those a tuple has, as far as there are free slots and it does not have them yet. They give way
     /// before the others.
-    fn add_links(&self, level: u8, tuple: &mut [u8], own: &Self::Own, links: &[NewLink<'_, Self::Own>]);
+    fn add_links(
+        &self,
+        level: u8,
+        tuple: &mut [u8],
+        node: &mut Self::Target,
+        links: &[NewLink<'_, Self::Own>],
+    );
 
-    /// Prepares the vector that a node keeps for links to the node. `spare` is one that is not needed any more, whose memory
+    /// Prepares the vector that a node keeps for links from and to the node. `spare` is one that is not needed any more, whose memory
     /// it takes.
     fn target(&self, own: &Self::Own, spare: Option<Self::Target>) -> Self::Target;
 

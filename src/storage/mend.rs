@@ -93,8 +93,9 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         let Reader { ref query, purpose: LinkTo { ref copies, .. }, .. } = reader;
         let links: Vec<_> =
             kept.iter().map(|link| (link.id, copies.of(&link.payload), link.is_filler)).collect();
-        if self.rewrite(patient, &links)? {
-            let mut new = NewNode { tid: *tid, query, target: &mut self.kind.target(own, None) };
+        let target = &mut self.kind.target(own, None);
+        if self.rewrite(patient, target, &links)? {
+            let mut new = NewNode { tid: *tid, query, target };
             for link in kept.iter().filter(|link| added_to.contains(&link.id)) {
                 self.store.check_interrupts()?;
                 self.kind.link_back(self.store, *level, link.id, &mut new, copies.known(link, &met))?;
@@ -133,7 +134,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
         found.retain(|link| link.0 != given_up);
         found.truncate(self.slots_of(*level) - 1);
         found.push((given_up, &given_up_own, false));
-        Ok(self.rewrite(patient, &found)?
+        Ok(self.rewrite(patient, new.target, &found)?
             && self
                 .kind
                 .insist(self.store, *level, first.id, &mut new, &|other| other == given_up)?
@@ -172,8 +173,13 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
     /// Writes a tuple's links in one change; false if the tuple is gone.
     ///
     /// Links that others added since it was copied are kept, in place of the last of the new ones if need be.
-    fn rewrite(&self, patient: &Patient<K::Own>, links: &[(IndexTid, &K::Own, bool)]) -> Result<bool> {
-        let Patient { tid, level, own, links: copied } = patient;
+    fn rewrite(
+        &self,
+        patient: &Patient<K::Own>,
+        target: &mut K::Target,
+        links: &[(IndexTid, &K::Own, bool)],
+    ) -> Result<bool> {
+        let Patient { tid, level, links: copied, .. } = patient;
         let mut expected = copied.clone();
         let mut late: Vec<(IndexTid, K::Own)> = Vec::new();
         for _ in 0..ATTEMPTS {
@@ -191,7 +197,7 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
                     found = Some(view.neighbours().collect::<Vec<_>>());
                     return Ok(None);
                 }
-                self.kind.set_links(*level, tuple, own, &all);
+                self.kind.set_links(*level, tuple, target, &all);
                 Ok(Some(()))
             })?;
             match (written, found) {

@@ -167,11 +167,11 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         PlainMut { layout: self.layout(level), tuple }.set_value(own);
     }
 
-    fn set_links(&self, level: u8, tuple: &mut [u8], _own: &Vec<u8>, links: &[NewLink<'_, Vec<u8>>]) {
+    fn set_links(&self, level: u8, tuple: &mut [u8], _node: &mut Vec<u8>, links: &[NewLink<'_, Vec<u8>>]) {
         PlainMut { layout: self.layout(level), tuple }.set_links(links.iter().map(|link| link.to));
     }
 
-    fn add_links(&self, level: u8, tuple: &mut [u8], _own: &Vec<u8>, links: &[NewLink<'_, Vec<u8>>]) {
+    fn add_links(&self, level: u8, tuple: &mut [u8], _node: &mut Vec<u8>, links: &[NewLink<'_, Vec<u8>>]) {
         let layout = self.layout(level);
         let Some(view) = self.view(level, tuple) else { return };
         let mut neighbours: Vec<IndexTid> = view.neighbours().collect();

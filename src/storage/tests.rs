@@ -119,7 +119,7 @@ fn nodes_that_lead_to_each_other_only_are_linked_from_elsewhere() {
                 let link = |to| NewLink { to, own: &base[&to].0, is_filler: false };
                 let links: Vec<_> = left.into_iter().map(link).collect();
                 change_tuple(&bed.pages, tid, |tuple| {
-                    kind.set_links(0, tuple, own, &links);
+                    kind.set_links(0, tuple, &mut kind.target(own, None), &links);
                     Ok(Some(()))
                 })
                 .expect("a sound graph");

@@ -108,6 +108,7 @@ fn add_node<S: PageStore, K: Kind>(
 ) -> Result<EntryPoint<IndexTid>> {
     let Reader { store, kind, ref query, purpose: LinkTo { ref own, ref copies, .. }, .. } = *reader;
     let mut tuples: Vec<IndexTid> = Vec::with_capacity(levels.len());
+    let mut target = kind.target(own, spare.take());
     for (level, plan) in levels.iter().enumerate() {
         let level = level as u8;
         let new_link = |link: &Link<IndexTid, Candidate>| NewLink {
@@ -125,11 +126,10 @@ fn add_node<S: PageStore, K: Kind>(
                 header.add_heap_tid(row.tid);
             }
             kind.set_own(level, tuple, own);
-            kind.set_links(level, tuple, own, &links);
+            kind.set_links(level, tuple, &mut target, &links);
             Ok(())
         })?);
     }
-    let mut target = kind.target(own, spare.take());
     for ((level, LevelPlan { links, met }), &tuple) in levels.iter().enumerate().zip(&tuples) {
         let (mut is_linked, mut given_up) = (false, Vec::new());
         let mut new = NewNode { tid: tuple, query, target: &mut target };
@@ -151,7 +151,7 @@ fn add_node<S: PageStore, K: Kind>(
             let linked = kind.insist(store, 0, nearest.id, &mut new, &|_| true)?;
             given_up.extend(linked.and_then(|linked| linked.in_place_of));
         }
-        take_over(store, kind, tuple, own, &given_up)?;
+        take_over(store, kind, tuple, &mut target, &given_up)?;
     }
     *spare = Some(target);
     let level = tuples.len().saturating_sub(1) as u8;
@@ -175,7 +175,7 @@ fn take_over<S: PageStore, K: Kind>(
     store: &S,
     kind: &K,
     node: IndexTid,
-    own: &K::Own,
+    target: &mut K::Target,
     given_up: &[IndexTid],
 ) -> Result<()> {
     let mut others = Vec::with_capacity(given_up.len());
@@ -186,7 +186,7 @@ fn take_over<S: PageStore, K: Kind>(
     if !links.is_empty() {
         change_tuple(store, node, |tuple| {
             let is_live = kind.view(0, tuple).is_some_and(|view| !view.header().is_dead());
-            Ok(is_live.then(|| kind.add_links(0, tuple, own, &links)))
+            Ok(is_live.then(|| kind.add_links(0, tuple, target, &links)))
         })?;
     }
     Ok(())
