@@ -132,15 +132,17 @@ impl<Id: TupleId> Frontier<Id> {
     #[inline]
     pub fn offer_estimates(
         &mut self,
-        estimates: impl Iterator<Item = (usize, f32)>,
+        mut estimates: impl Iterator<Item = (usize, f32)>,
         id_of: impl Fn(usize) -> Id,
     ) {
+        while self.intake != Intake::Beam || !self.is_full() {
+            let Some((number, estimate)) = estimates.next() else { return };
+            self.offer_estimate(id_of(number), estimate);
+        }
+        // From here on one comes in for another.
         let mut bound = self.bound();
         estimates.for_each(|(number, estimate)| {
-            if self.intake != Intake::Beam || !self.is_full() {
-                self.offer_estimate(id_of(number), estimate);
-                bound = self.bound();
-            } else if estimate < bound {
+            if estimate < bound {
                 let id = id_of(number);
                 if self.seen.admit(id.into()) {
                     self.insert(id, estimate);

@@ -398,15 +398,17 @@ fn dot_u8(a: &[u8], b: &[u8]) -> u64 {
     for (a, b) in a_chunks.iter().zip(b_chunks) {
         sums = step(sums, load_bytes(a), load_bytes(b));
     }
+    let mut rest = 0;
     if !a_rest.is_empty() {
-        let (a, b) = match (a[..n].last_chunk(), b[..n].last_chunk()) {
+        if let (Some(a), Some(b)) = (a[..n].last_chunk(), b[..n].last_chunk()) {
             // Less what the last whole chunk had.
-            (Some(a), Some(b)) => (_mm256_and_si256(load_bytes(a), last_bytes(a_rest.len())), load_bytes(b)),
-            _ => (load_bytes(&padded(a_rest)), load_bytes(&padded(b_rest))),
-        };
-        sums = step(sums, a, b);
+            let a = _mm256_and_si256(load_bytes(a), last_bytes(a_rest.len()));
+            sums = step(sums, a, load_bytes(b));
+        } else {
+            rest = scalar::dot_u8(a_rest, b_rest);
+        }
     }
-    reduce_add_i32(_mm256_add_epi32(sums[0], sums[1])) as u64
+    reduce_add_i32(_mm256_add_epi32(sums[0], sums[1])) as u64 + rest
 }
 
 #[target_feature(enable = "avx2")]
@@ -893,7 +895,15 @@ fn sign_code(target: &[f32], origin: &[f32], scale: f32, words_out: &mut [u64]) 
     if !t_rest.is_empty()
         && let Some(word) = words_out.get_mut(t_chunks.len())
     {
-        *word = sign_word(&mut sums, &padded(t_rest), &padded(o_rest), scale);
+        let ((t_eights, t_rest), (o_eights, o_rest)) = (t_rest.as_chunks::<8>(), o_rest.as_chunks::<8>());
+        *word = 0;
+        for (i, (target, origin)) in t_eights.iter().zip(o_eights).enumerate() {
+            *word |= sign_step(&mut sums[i % 2], target, origin, scale) << (8 * i);
+        }
+        if !t_rest.is_empty() {
+            let last = sign_step(&mut sums[0], &padded(t_rest), &padded(o_rest), scale);
+            *word |= last << (8 * t_eights.len());
+        }
     }
     let [norm_squared, abs_sum, origin_sum, origin_total] =
         [0, 1, 2, 3].map(|i| reduce_add(_mm256_add_ps(sums[0][i], sums[1][i])));

@@ -221,17 +221,18 @@ impl Estimates {
     /// Slots, in order, with the estimates that are not above the bound.
     #[inline(always)]
     pub fn not_above(&self) -> impl Iterator<Item = (usize, f32)> {
-        self.not_above.iter().zip(self.lanes.chunks(64 / GROUP)).enumerate().flat_map(
-            |(i, (&bits, lanes))| {
-                let (mut bits, lanes) = (bits, lanes.as_flattened());
-                std::iter::from_fn(move || {
-                    let lane = bits.trailing_zeros() as usize;
-                    let estimate = *lanes.get(lane)?;
-                    bits &= bits - 1;
-                    Some((64 * i + lane, estimate))
-                })
-            },
-        )
+        let estimates = self.all();
+        let mut words = self.not_above[..self.links.div_ceil(64)].iter();
+        let (mut bits, mut next) = (0, 0);
+        std::iter::from_fn(move || {
+            while bits == 0 {
+                bits = *words.next()?;
+                next += 64;
+            }
+            let slot = next - 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            Some((slot, *estimates.get(slot)?))
+        })
     }
 
     /// Starts over, for so many neighbours.
