@@ -4,7 +4,8 @@
 //! them. Inside such functions only loads and stores are unsafe; the helpers at the top contain them all.
 
 use super::{
-    Arranged, Estimates, GROUP, Groups, Kernels, Own, QueryQ4, ResidualSums, bytes_of, padded, scalar,
+    Arranged, Estimates, GROUP, Groups, Kernels, MAX_WORDS, Own, QueryQ4, ResidualSums, bytes_of, padded,
+    scalar,
 };
 use half::f16;
 use std::arch::x86_64::*;
@@ -423,10 +424,11 @@ fn sum_u8(codes: &[u8]) -> u64 {
     reduce_add_i32(sum) as u64
 }
 
-/// `f_add` and `f_rescale` of so many lanes, from the first one on; anything for lanes that are not there.
+/// `f_add` and `f_rescale` of so many lanes, which begin there; anything for lanes that are not there.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load_factors(factors: &[u8], lanes: usize) -> (__m256, __m256) {
+    assert!(factors.len() >= 8 * lanes, "a group without its factors");
     let load = |floats: &[u8]| {
         _mm256_castsi256_ps(match floats.first_chunk() {
             Some(floats) => load_bytes(floats),
@@ -596,7 +598,7 @@ fn transpose([a01, a23, a45, a67]: Rows, [b01, b23, b45, b67]: Rows) -> [__m256i
     ]
 }
 
-/// What the tables have for two registers of [`transpose`]: up to 240 a byte.
+/// What the tables have for two registers of [`transpose`]: up to 128 a byte.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn look_up(even: __m256i, odd: __m256i, tables: &Tables) -> __m256i {
@@ -646,7 +648,10 @@ fn add_products(sums: Sums, a: Rows, b: Rows, tables: &[Tables; 4]) -> Sums {
     add_bytes(sums, look_up(bytes[6], bytes[7], &tables[3]))
 }
 
-/// What looking up planes of two whole groups' codes adds up to for each lane, if there are no more than [`BLOCK`] pairs of words.
+// A lane adds up 16 entries of tables for a pair of words, each the sum of four numbers' sizes, which are 8 at the most.
+const _: () = assert!(MAX_WORDS.div_ceil(2) * 16 * 4 * 8 <= u16::MAX as usize);
+
+/// What looking up planes of two whole groups' codes adds up to for each lane.
 ///
 /// The codes are brought into an order in which the same byte of all lanes meets the same table. Popcounts, for which
 /// they could stand as they are, take several times as many instructions, as there is none for them.
@@ -665,22 +670,20 @@ fn products(a: &[[u8; 64]], b: &[[u8; 64]], tables: &[[Tables; 4]]) -> [__m256i;
     totals(sums)
 }
 
-/// Pairs of words before sums could exceed 16 bits: one adds up to 960.
-const BLOCK: usize = 64;
-
-/// The same, of planes of groups with any number of lanes, and of any length; a plane without partner is its own, for nothing.
+/// The same, of planes of groups with any number of lanes; a plane without partner is its own, for nothing.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn products_of_any(a: Plane<'_>, b: Option<Plane<'_>>, tables: &[[Tables; 4]]) -> [__m256i; 2] {
-    match b {
+    let is_alone = b.is_none();
+    let b = b.unwrap_or(a);
+    if !(a.has_whole_rows() & b.has_whole_rows()) {
+        products_of(tables, |i| [a.masked_rows(i), b.masked_rows(i)])
+    } else if is_alone {
         // SAFETY: the plane has whole rows.
-        None if a.has_whole_rows() => products_of(tables, |i| unsafe { [a.whole_rows(i); 2] }),
-        None => products_of(tables, |i| [a.masked_rows(i); 2]),
-        Some(b) if a.has_whole_rows() & b.has_whole_rows() => {
-            // SAFETY: both planes have whole rows.
-            products_of(tables, |i| unsafe { [a.whole_rows(i), b.whole_rows(i)] })
-        }
-        Some(b) => products_of(tables, |i| [a.masked_rows(i), b.masked_rows(i)]),
+        products_of(tables, |i| unsafe { [a.whole_rows(i); 2] })
+    } else {
+        // SAFETY: both planes have whole rows.
+        products_of(tables, |i| unsafe { [a.whole_rows(i), b.whole_rows(i)] })
     }
 }
 
@@ -688,32 +691,17 @@ fn products_of_any(a: Plane<'_>, b: Option<Plane<'_>>, tables: &[[Tables; 4]]) -
 #[inline]
 #[target_feature(enable = "avx2")]
 fn products_of(tables: &[[Tables; 4]], load: impl Fn(usize) -> [Rows; 2]) -> [__m256i; 2] {
-    let mut results = [_mm256_setzero_si256(); 2];
-    let mut word = 0;
-    for tables in tables.chunks(BLOCK) {
-        let mut sums = [_mm256_setzero_si256(); 2];
-        for tables in tables {
-            let [a, b] = load(word);
-            sums = add_products(sums, a, b, tables);
-            word += 2;
-        }
-        let sums = totals(sums);
-        results[0] = _mm256_add_epi32(results[0], sums[0]);
-        results[1] = _mm256_add_epi32(results[1], sums[1]);
+    let (mut sums, mut word) = ([_mm256_setzero_si256(); 2], 0);
+    for tables in tables {
+        let [a, b] = load(word);
+        sums = add_products(sums, a, b, tables);
+        word += 2;
     }
-    results
+    totals(sums)
 }
 
-/// `x << n` in each lane.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn shift_left(x: __m256i, n: usize) -> __m256i {
-    _mm256_sll_epi32(x, _mm_cvtsi32_si128(n as i32))
-}
-
-/// What two groups' estimates are made of, for registers of eight lanes.
-#[derive(Clone, Copy)]
-struct Terms {
+/// How estimates follow from products and factors, for registers of eight lanes.
+struct Formula {
     start: __m256,
     factor: __m256,
     own: __m256,
@@ -723,24 +711,35 @@ struct Terms {
     offset: __m256i,
 }
 
-impl Terms {
-    /// A group's estimates of its scores and factors, and the mask of those that are not above the bound.
+impl Formula {
+    /// Adds the products of plane `p` to the scores.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn estimates(&self, scores: __m256i, (add, rescale): (__m256, __m256)) -> (__m256, u8) {
+    fn add(&self, scores: [__m256i; 2], products: [__m256i; 2], p: i32) -> [__m256i; 2] {
+        let p = _mm_cvtsi32_si128(p);
+        let shifted = |products| _mm256_sll_epi32(_mm256_add_epi32(products, self.offset), p);
+        [_mm256_add_epi32(scores[0], shifted(products[0])), _mm256_add_epi32(scores[1], shifted(products[1]))]
+    }
+
+    /// Writes the estimates of group `i` of the node, which has so many lanes and factors from there on.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn write(&self, scores: __m256i, factors: &[u8], lanes: usize, estimates: &mut Estimates, i: usize) {
+        let (add, rescale) = load_factors(factors, lanes);
         let products = _mm256_mul_ps(self.step, _mm256_sub_ps(_mm256_cvtepi32_ps(scores), self.centre));
         let rescaled = _mm256_mul_ps(rescale, products);
         let added = _mm256_mul_ps(self.factor, add);
         let sum = _mm256_add_ps(self.start, _mm256_add_ps(added, rescaled));
         let sum = _mm256_blendv_ps(sum, self.own, _mm256_cmp_ps::<_CMP_UNORD_Q>(sum, sum));
-        (sum, _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(sum, self.bound)) as u8)
+        let mask = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(sum, self.bound));
+        store(estimates.set(i, mask as u8), sum);
     }
 }
 
 #[target_feature(enable = "avx2")]
 fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, estimates: &mut Estimates) {
     let (start, factor) = own.start();
-    let terms = Terms {
+    let formula = Formula {
         start: _mm256_set1_ps(start),
         factor: _mm256_set1_ps(factor),
         own: _mm256_set1_ps(own.distance()),
@@ -750,6 +749,7 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, est
         offset: _mm256_set1_epi32(query.vector.offset()),
     };
     let words = query.vector.words();
+    assert!((1..=MAX_WORDS).contains(&words), "a vector of {words} words");
     let tables = query.vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0.as_chunks::<4>().0;
     let Groups { bytes, lane_bytes, gap, slots, links } = groups;
     let links = links.min(slots);
@@ -757,84 +757,54 @@ fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, est
     // Of a whole group.
     let (codes, size) = (GROUP * lane_bytes, GROUP * (lane_bytes + 8 + gap));
     let (mut rest, mut first) = (bytes, 0);
-    while first < links && first + 2 * GROUP <= slots && tables.len() <= BLOCK {
-        let (a, b) = rest[..2 * size].split_at(size);
-        rest = &rest[2 * size..];
-        let (a, a_factors) = a.split_at(codes);
-        let (b, b_factors) = b.split_at(codes);
-        let (mut a, mut b) = (a.as_chunks::<64>().0, b.as_chunks::<64>().0);
-        let (mut scores, mut plane) = ([_mm256_setzero_si256(); 2], 0);
-        while let (Some((a_rows, a_rest)), Some((b_rows, b_rest))) =
-            (a.split_at_checked(words), b.split_at_checked(words))
+    while first < links && first + 2 * GROUP <= slots {
+        let (pair, others) = rest.split_at(2 * size);
+        let (a, b) = pair.split_at(size);
+        let (mut a_rows, mut b_rows) = (a[..codes].as_chunks().0, b[..codes].as_chunks().0);
+        let (mut scores, mut p) = ([_mm256_setzero_si256(); 2], 0);
+        while let (Some((a, a_others)), Some((b, b_others))) =
+            (a_rows.split_at_checked(words), b_rows.split_at_checked(words))
         {
-            let sums = products(a_rows, b_rows, tables);
-            scores[0] =
-                _mm256_add_epi32(scores[0], shift_left(_mm256_add_epi32(sums[0], terms.offset), plane));
-            scores[1] =
-                _mm256_add_epi32(scores[1], shift_left(_mm256_add_epi32(sums[1], terms.offset), plane));
-            (a, b, plane) = (a_rest, b_rest, plane + 1);
+            scores = formula.add(scores, products(a, b, tables), p);
+            (a_rows, b_rows, p) = (a_others, b_others, p + 1);
         }
-        let (sum, mask) = terms.estimates(scores[0], load_factors(a_factors, GROUP));
-        store(estimates.set(first / GROUP, mask), sum);
-        let (sum, mask) = terms.estimates(scores[1], load_factors(b_factors, GROUP));
-        store(estimates.set(first / GROUP + 1, mask), sum);
-        first += 2 * GROUP;
+        formula.write(scores[0], &a[codes..], GROUP, estimates, first / GROUP);
+        formula.write(scores[1], &b[codes..], GROUP, estimates, first / GROUP + 1);
+        (rest, first) = (others, first + 2 * GROUP);
     }
     if first < links {
-        estimate_rest(
-            Groups { bytes: rest, slots: slots - first, links: links - first, ..groups },
-            query,
-            &terms,
-            estimates,
-            first / GROUP,
-        );
+        let groups = Groups { bytes: rest, slots: slots - first, links: links - first, ..groups };
+        estimate_rest(groups, words, tables, &formula, estimates, first / GROUP);
     }
 }
 
-/// The same, of groups of whichever number of lanes, and of vectors of whichever length.
+/// The same of the last groups, up to two, of which one at least has fewer lanes or no partner; `first` is the number of the first.
 #[inline(never)]
 #[target_feature(enable = "avx2")]
 fn estimate_rest<'a>(
-    groups: Groups<'a>,
-    query: QueryQ4<'_>,
-    terms: &Terms,
+    Groups { bytes, lane_bytes, gap, slots, links }: Groups<'a>,
+    words: usize,
+    tables: &[[Tables; 4]],
+    formula: &Formula,
     estimates: &mut Estimates,
-    mut first: usize,
+    first: usize,
 ) {
-    let words = query.vector.words();
-    let tables = query.vector.numbers().as_chunks::<4>().0.as_chunks::<4>().0.as_chunks::<4>().0;
-    let Groups { mut bytes, lane_bytes, gap, mut slots, mut links } = groups;
-    let (size, code_words) = (GROUP * (lane_bytes + 8 + gap), lane_bytes / 8);
-    while links > 0 {
-        let lanes = (slots.min(GROUP), slots.saturating_sub(GROUP).min(GROUP));
-        // Of the second group, if there is one.
-        let second = if links > GROUP { Some(&bytes[size..]) } else { None };
-        let (mut sums, mut plane, mut word) = ([_mm256_setzero_si256(); 2], 0, 0);
-        while word < code_words {
-            let rows = |bytes: &'a [u8], lanes: usize| Plane {
-                bytes: &bytes[word * 8 * lanes..],
-                row: 8 * lanes,
-                words,
-            };
-            let a = rows(bytes, lanes.0);
-            let b = second.map(|second| rows(second, lanes.1));
-            let products = products_of_any(a, b, tables);
-            sums[0] =
-                _mm256_add_epi32(sums[0], shift_left(_mm256_add_epi32(products[0], terms.offset), plane));
-            sums[1] =
-                _mm256_add_epi32(sums[1], shift_left(_mm256_add_epi32(products[1], terms.offset), plane));
-            (plane, word) = (plane + 1, word + words);
-        }
-        let (sum, mask) = terms.estimates(sums[0], load_factors(&bytes[lanes.0 * lane_bytes..], lanes.0));
-        store(estimates.set(first, mask), sum);
-        if let Some(second) = second {
-            let (sum, mask) =
-                terms.estimates(sums[1], load_factors(&second[lanes.1 * lane_bytes..], lanes.1));
-            store(estimates.set(first + 1, mask), sum);
-        }
-        bytes = bytes.get(2 * size..).unwrap_or_default();
-        (slots, links) = (slots.saturating_sub(2 * GROUP), links.saturating_sub(2 * GROUP));
-        first += 2;
+    let lanes = (slots.min(GROUP), slots.saturating_sub(GROUP));
+    let second = (links > GROUP).then(|| &bytes[GROUP * (lane_bytes + 8 + gap)..]);
+    let (mut scores, mut p, mut word) = ([_mm256_setzero_si256(); 2], 0, 0);
+    while word < lane_bytes / 8 {
+        let plane = |bytes: &'a [u8], lanes: usize| Plane {
+            bytes: &bytes[word * 8 * lanes..],
+            row: 8 * lanes,
+            words,
+        };
+        let second = second.map(|second| plane(second, lanes.1));
+        scores = formula.add(scores, products_of_any(plane(bytes, lanes.0), second, tables), p);
+        (p, word) = (p + 1, word + words);
+    }
+    formula.write(scores[0], &bytes[lanes.0 * lane_bytes..], lanes.0, estimates, first);
+    if let Some(second) = second {
+        formula.write(scores[1], &second[lanes.1 * lane_bytes..], lanes.1, estimates, first + 1);
     }
 }
 
@@ -870,14 +840,13 @@ fn sign_step(sums: &mut [__m256; 4], target: &[f32; 8], origin: &[f32; 8], scale
     u64::from(_mm256_movemask_ps(positive) as u8)
 }
 
-/// 64 dimensions of [`sign_code`], alternating between two sets of sums.
+/// Up to 64 dimensions of [`sign_code`], by eights, alternating between two sets of sums.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn sign_word(sums: &mut [[__m256; 4]; 2], target: &[f32; 64], origin: &[f32; 64], scale: f32) -> u64 {
-    let (t, o) = (target.as_chunks::<8>().0, origin.as_chunks::<8>().0);
+fn sign_word(sums: &mut [[__m256; 4]; 2], target: &[[f32; 8]], origin: &[[f32; 8]], scale: f32) -> u64 {
     let mut word = 0;
-    for i in 0..8 {
-        word |= sign_step(&mut sums[i % 2], &t[i], &o[i], scale) << (8 * i);
+    for (i, (target, origin)) in target.iter().zip(origin).enumerate() {
+        word |= sign_step(&mut sums[i % 2], target, origin, scale) << (8 * i);
     }
     word
 }
@@ -890,16 +859,13 @@ fn sign_code(target: &[f32], origin: &[f32], scale: f32, words_out: &mut [u64]) 
 
     let mut sums = [[_mm256_setzero_ps(); 4]; 2];
     for ((target, origin), word) in t_chunks.iter().zip(o_chunks).zip(&mut *words_out) {
-        *word = sign_word(&mut sums, target, origin, scale);
+        *word = sign_word(&mut sums, target.as_chunks().0, origin.as_chunks().0, scale);
     }
     if !t_rest.is_empty()
         && let Some(word) = words_out.get_mut(t_chunks.len())
     {
         let ((t_eights, t_rest), (o_eights, o_rest)) = (t_rest.as_chunks::<8>(), o_rest.as_chunks::<8>());
-        *word = 0;
-        for (i, (target, origin)) in t_eights.iter().zip(o_eights).enumerate() {
-            *word |= sign_step(&mut sums[i % 2], target, origin, scale) << (8 * i);
-        }
+        *word = sign_word(&mut sums, t_eights, o_eights, scale);
         if !t_rest.is_empty() {
             let last = sign_step(&mut sums[0], &padded(t_rest), &padded(o_rest), scale);
             *word |= last << (8 * t_eights.len());

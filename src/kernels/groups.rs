@@ -189,13 +189,17 @@ impl Own {
     }
 }
 
+/// The most words of a plane, hence of a vector that is compared with codes: 16,256 dimensions. Sums of products of longer ones
+/// would not fit 16 bits.
+pub const MAX_WORDS: usize = 254;
+
 /// The most neighbours of a node of which there are estimates.
 pub const MAX_ESTIMATES: usize = 256;
 
 /// Estimated distances to the neighbours of a node. Keeps its memory from one node to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Estimates {
-    /// At least an even number of whole groups: anything where there is no neighbour.
+    /// Of an even number of groups or more: anything where there is no neighbour.
     lanes: Vec<[f32; GROUP]>,
     links: usize,
     /// A bit for each neighbour, whose estimate is not above the bound.
@@ -273,7 +277,7 @@ impl Estimates {
         }
     }
 
-    /// Takes another node's, of which those that are not above the bound are forgotten.
+    /// Takes another node's estimates, but not which of them were not above its bound.
     pub fn copy(&mut self, other: &Self) {
         self.reset(other.links);
         self.all_mut().copy_from_slice(other.all());

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `element.rs` | the types of number that vectors consist of, each with its kernels |
 //! | `sparse.rs` | distances of vectors that are mostly zero |
-//! | `groups.rs` | how neighbours' codes lie in a node |
+//! | `groups.rs` | how neighbours' codes lie in a node, and what is estimated from them |
+//! | `huge.rs` | arrays in huge pages |
 //! | `scalar.rs` | the reference: its functions define every result. Also what other architectures run: its loops keep several accumulators in fixed-size chunks, which LLVM turns into SSE2 or NEON. |
 //! | `avx2.rs`, `avx512.rs` | the same functions in the same order for x86-64 |
 //! | `tests.rs` | every set against `scalar.rs` |
@@ -29,16 +30,16 @@ mod avx2;
 mod avx512;
 mod element;
 mod groups;
+mod huge;
 mod scalar;
 pub mod sparse;
 #[cfg(test)]
 mod tests;
 
 pub use element::Element;
-pub use groups::{Arranged, Estimates, GROUP, Group, Groups, MAX_ESTIMATES, Own, QueryQ4};
+pub use groups::{Arranged, Estimates, GROUP, Group, Groups, MAX_ESTIMATES, MAX_WORDS, Own, QueryQ4};
 use half::f16;
-use std::alloc::Layout;
-use std::ops::Deref;
+pub use huge::{HUGE_PAGE, HugeArray};
 use std::sync::OnceLock;
 
 /// Declares, for each kernel, its slot in the table, a method of the table and a free function that calls the
@@ -138,7 +139,7 @@ kernels! {
     /// `start + f_rescale step (sum i_k c_k - centre)`, and which of them are at most the bound; [`Own`] says what the start
     /// is. An estimate that is NaN is replaced by the node's own distance. Panics if the groups are shorter than they say.
     fn estimate_q4(groups: Groups<'_>, query: QueryQ4<'_>, own: Own, bound: f32, estimates: &mut Estimates)
-    where groups.links <= groups.slots.min(MAX_ESTIMATES) && query.vector.words() > 0;
+    where groups.links <= groups.slots.min(MAX_ESTIMATES) && (1..=MAX_WORDS).contains(&query.vector.words());
 
     /// Arranges integers in -8..=7 for [`estimate_q4`].
     fn arrange_i4(values: &[i8], arranged: &mut Arranged) where values.iter().all(|v| (-8..=7).contains(v));
@@ -219,45 +220,6 @@ pub fn prefetch_range(start: *const u8, length: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, length);
-}
-
-/// Size of a huge page where they matter most. One of another size does no harm.
-pub const HUGE_PAGE: usize = 2 << 20;
-
-/// An array that the system is asked to back with huge pages: it begins where one could begin.
-#[repr(C, align(0x20_0000))]
-pub struct HugeArray<T, const N: usize>([T; N]);
-
-impl<T, const N: usize> HugeArray<T, N> {
-    /// An array of what `element` makes, made in its place; `None` if there is no memory for it.
-    pub fn new(element: impl Fn() -> T) -> Option<Box<Self>> {
-        const { assert!(N > 0 && size_of::<T>() > 0) };
-        let layout = Layout::new::<Self>();
-        // SAFETY: the array has a size.
-        let array = unsafe { std::alloc::alloc(layout) }.cast::<Self>();
-        if array.is_null() {
-            return None;
-        }
-        #[cfg(target_os = "linux")]
-        // SAFETY: the memory is ours, nobody has written to it yet, and the advice changes nothing that a program can see but time.
-        unsafe {
-            libc::madvise(array.cast(), layout.size(), libc::MADV_HUGEPAGE);
-        }
-        for i in 0..N {
-            // SAFETY: the element is in memory of ours. If making one panics, those before it are leaked.
-            unsafe { (&raw mut (*array).0[i]).write(element()) };
-        }
-        // SAFETY: allocated with this layout, and initialised.
-        Some(unsafe { Box::from_raw(array) })
-    }
-}
-
-impl<T, const N: usize> Deref for HugeArray<T, N> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        &self.0
-    }
 }
 
 /// `rest` followed by zeros, so that a tail can take the path of a full chunk.

@@ -2,7 +2,8 @@
 //! length up to 300 and some large ones, at every alignment for bytes, and on hostile values.
 
 use super::{
-    Arranged, Estimates, GROUP, Groups, Kernels, MAX_CODES, Own, QueryQ4, active, available, scalar,
+    Arranged, Estimates, GROUP, Groups, Kernels, MAX_CODES, MAX_ESTIMATES, MAX_WORDS, Own, QueryQ4, active,
+    available, scalar,
 };
 use half::f16;
 
@@ -398,9 +399,10 @@ fn collect_q4(
     own: Own,
     bound: f32,
 ) -> Vec<(usize, f32)> {
-    // As if another node's estimates had been there before.
+    // As if the estimates of a node with more neighbours had been there before.
     let mut estimates = Estimates::new();
-    estimates.set_each(groups, f32::INFINITY, |_| [f32::NEG_INFINITY; GROUP]);
+    let full = Groups { links: groups.slots, ..groups };
+    estimates.set_each(full, f32::INFINITY, |_| [f32::NEG_INFINITY; GROUP]);
     set.estimate_q4(groups, query, own, bound, &mut estimates);
     let all: Vec<_> = estimates.all().iter().copied().enumerate().collect();
     let found: Vec<_> = estimates.not_above().collect();
@@ -410,13 +412,21 @@ fn collect_q4(
 
 #[test]
 fn estimates_are_those_of_the_formula_for_every_number_of_lanes() {
+    // From one group to as many as there can be, in pairs and not.
+    const SLOTS: [usize; 13] = [20, 23, 24, 28, 32, 34, 40, 47, 64, 65, 70, 250, MAX_ESTIMATES];
     let mut random = Random(5);
-    // 16,384 dimensions make 256 words, the block in which AVX2 counts in 16 bits.
-    for d in (1usize..=130).chain([384, 768, 784, 1536, 4000, 16_000, 16_385, 32_765, MAX_CODES]) {
+    // The longest vector of one word less than there may be, and the longest.
+    let long = [384, 768, 784, 1536, 4000, 16_000, 64 * (MAX_WORDS - 1), 64 * MAX_WORDS];
+    for (round, d) in (1usize..=130).chain(131..=200).chain(long).enumerate() {
         for bits in [1, 2, 4] {
-            let (slots, extreme) = (1 + (d + bits) % 19, d % 5 == 0);
+            let extreme = d % 5 == 0;
+            let slots = match round + bits {
+                some if some % 2 == 0 && d < 1000 => SLOTS[some / 2 % SLOTS.len()],
+                some => 1 + some % 19,
+            };
             let node = Node::new(&mut random, d, bits, slots, extreme);
-            let links = slots - d % slots.min(7);
+            // Most often many, sometimes few.
+            let links = if round % 3 == 0 { 1 + d % slots } else { slots - d % slots.min(11) };
             let signed: Vec<i8> =
                 random.bytes(d).iter().map(|q| if extreme { -8 } else { (q % 16) as i8 - 8 }).collect();
 

@@ -66,7 +66,8 @@ impl Estimator {
         }
     }
 
-    /// Turns estimates that started from one distance between the query and the node into those that start from another one.
+    /// Turns estimates that started from one distance between the query and the node into those that start from another one. They
+    /// may be NaN where factors or distances overflow.
     pub fn restart(&self, groups: Groups<'_>, estimates: &mut Estimates, from: f32, to: f32) {
         let apart = to - from;
         let estimates = estimates.all_mut();

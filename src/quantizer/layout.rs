@@ -17,7 +17,7 @@
 //! Writing one lane leaves the others' bytes alone.
 
 use super::rabitq::Factors;
-pub use crate::kernels::{Estimates, GROUP, Groups};
+pub use crate::kernels::{Estimates, GROUP, Groups, MAX_ESTIMATES};
 
 /// Bits per dimension of a neighbour's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -63,7 +63,7 @@ mod testing;
 
 pub use bounds::Measured;
 pub use estimator::Estimator;
-pub use layout::{Bits, Estimates, GROUP, GroupLayout, Groups};
+pub use layout::{Bits, Estimates, GROUP, GroupLayout, Groups, MAX_ESTIMATES};
 pub use rabitq::{Encoder, Factors, Neighbour};
 pub use rotation::Rotation;
 pub use sq8::{Fine, FineHeader, Query, Sq8};

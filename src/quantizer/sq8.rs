@@ -269,8 +269,7 @@ impl Sq8<'_> {
     /// The distance between two stored vectors in `geometry`, as insertion compares them. Overflows to an
     /// infinity.
     pub fn distance(&self, other: &Sq8<'_>, geometry: Geometry) -> f32 {
-        let product = kernels::dot_u8(self.codes, other.codes) as f64;
-        self.terms().distance(&other.terms(), product, geometry)
+        distance((&self.terms(), self.codes), (&other.terms(), other.codes), geometry)
     }
 
     /// The header's part in distances.
@@ -320,13 +319,14 @@ impl Terms {
             - 2.0 * self.step * other.step * product;
         sum.max(0.0)
     }
+}
 
-    /// [`Sq8::distance`], from the product of the codes.
-    pub fn distance(&self, other: &Terms, product: f64, geometry: Geometry) -> f32 {
-        match geometry {
-            Geometry::L2Squared => self.l2_squared(other, product) as f32,
-            Geometry::NegativeInnerProduct => -self.dot(other, product) as f32,
-        }
+/// [`Sq8::distance`] of two vectors' terms and codes.
+pub fn distance(one: (&Terms, &[u8]), other: (&Terms, &[u8]), geometry: Geometry) -> f32 {
+    let product = kernels::dot_u8(one.1, other.1) as f64;
+    match geometry {
+        Geometry::L2Squared => one.0.l2_squared(other.0, product) as f32,
+        Geometry::NegativeInnerProduct => -one.0.dot(other.0, product) as f32,
     }
 }
 
@@ -517,7 +517,7 @@ mod tests {
             prop_assert!(a.l2_squared(&a) <= 1e-11 * size);
             for geometry in [Geometry::L2Squared, Geometry::NegativeInnerProduct] {
                 // Equal vectors tie.
-                prop_assert_eq!(a.distance(&a, geometry).max(0.0), a.distance_to_itself(geometry).max(0.0));
+                prop_assert_eq!(a.distance(&a, geometry), a.distance_to_itself(geometry));
             }
             let mut out = vec![0.0; d];
             a.decode(&mut out);

@@ -7,12 +7,11 @@ use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::change_tuple;
 use super::value::{Floats, PlainValue, numbers};
-use crate::hnsw::{Alpha, Decision, Flags, Frontier, Newcomer};
-use crate::kernels;
+use crate::hnsw::{Alpha, Decision, Flags, Frontier, MAX_LINKS, Newcomer};
 use crate::metric::Metric;
 use crate::quantizer::{
-    Bits, Encoder, Estimates, Estimator, Fine, FineHeader, Frame, Magnitude, Measured, Neighbour, Query, Sq8,
-    sq8,
+    Bits, Encoder, Estimates, Estimator, Fine, FineHeader, Frame, MAX_ESTIMATES, Magnitude, Measured,
+    Neighbour, Query, Sq8, sq8,
 };
 use std::sync::Arc;
 
@@ -48,6 +47,19 @@ impl OwnSq8 {
         Self { header, codes, terms, fine: None }
     }
 
+    /// Takes another vector of as many dimensions, without its fine code.
+    fn set(&mut self, vector: Sq8<'_>) {
+        self.header = vector.header;
+        self.codes.copy_from_slice(vector.codes);
+        self.terms = vector.terms();
+        self.fine = None;
+    }
+
+    /// What [`sq8::distance`] compares.
+    fn compared(&self) -> (&sq8::Terms, &[u8]) {
+        (&self.terms, &self.codes)
+    }
+
     fn borrow(&self) -> Sq8<'_> {
         Sq8 { header: self.header, codes: &self.codes }
     }
@@ -80,6 +92,10 @@ impl FusedKind {
     /// The nodes of the index that `meta` describes; `None` if it is not one of fused nodes, or damaged.
     pub fn new(meta: &Meta, frame: Arc<Frame>) -> Option<Self> {
         let bits = Bits::from_count(meta.bits)?;
+        const { assert!(MAX_LINKS <= MAX_ESTIMATES) };
+        if meta.base_slots.max(meta.upper_slots) > MAX_LINKS {
+            return None;
+        }
         let (dimensions, has_fine) = (meta.dimensions, meta.has_fine());
         let layout =
             |level_is_base, slots| Layout::new(Shape { level_is_base, dimensions, bits, has_fine }, slots);
@@ -198,17 +214,12 @@ impl Kind for FusedKind {
 
     #[inline]
     fn copy_own(&self, node: Fused<'_>, to: &mut OwnSq8) {
-        let vector = node.vector();
-        to.header = vector.header;
-        to.codes.copy_from_slice(vector.codes);
-        to.terms = vector.terms();
-        to.fine = None;
+        to.set(node.vector());
     }
 
     #[inline]
     fn between(&self, one: &OwnSq8, other: &OwnSq8) -> f32 {
-        let product = kernels::dot_u8(&one.codes, &other.codes) as f64;
-        one.terms.distance(&other.terms, product, self.frame.geometry())
+        sq8::distance(one.compared(), other.compared(), self.frame.geometry())
     }
 
     fn alpha(&self) -> Alpha {
@@ -308,8 +319,7 @@ impl Kind for FusedKind {
             to_neighbours: Vec::new(),
             between: Estimates::new(),
         });
-        (target.own.header, target.own.terms) = (own.header, own.terms);
-        target.own.codes.copy_from_slice(&own.codes);
+        target.own.set(own.borrow());
         own.borrow().decode(&mut target.decoded);
         target
     }
@@ -369,7 +379,7 @@ impl FusedKind {
             let vector = view.vector();
             let geometry = self.frame.geometry();
             // Not as the search met it: where vectors are nearly equal, all is to be compared as it is stored.
-            let distance = vector.distance(&own.borrow(), geometry);
+            let distance = sq8::distance((&vector.terms(), vector.codes), own.compared(), geometry);
             view.distances_into(vector.distance_to_itself(geometry), to_neighbours);
             let groups = view.groups();
             match known.filter(|known| known.estimates.all().len() == neighbours.len()) {

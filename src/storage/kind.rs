@@ -74,7 +74,8 @@ pub trait Kind: Sized {
     fn is_same(&self, one: &Self::Own, other: &Self::Own) -> bool;
 
     /// Offers those neighbours to the frontier which the node can score by itself, and adds to `unscored` those that have
-    /// to be read. `distance` is the node's own. What it estimates of its neighbours stands in `estimates` afterwards.
+    /// to be read. `distance` is the node's own. A node that scores its neighbours by itself leaves in `estimates` what it
+    /// thinks of all of them.
     fn offer(
         &self,
         query: &Self::Query,
@@ -85,7 +86,7 @@ pub trait Kind: Sized {
         unscored: &mut Vec<IndexTid>,
     );
 
-    /// Writes all links of a tuple that has its header and vector, in place of those it may have.
+    /// Writes all links of a tuple that has its header and vector, in place of those it may have. `node` is made of that vector.
     fn set_links(
         &self,
         level: u8,
@@ -109,7 +110,7 @@ pub trait Kind: Sized {
     ) -> Result<Vec<IndexTid>>;
 
     /// Adds links to those a tuple has, as far as there are free slots and it does not have them yet. They give way
-    /// before the others.
+    /// before the others. `node` is made of the tuple's vector.
     fn add_links(
         &self,
         level: u8,
@@ -162,9 +163,9 @@ pub struct Known<'a> {
     /// Nodes whose distances to the new one are known.
     pub met: &'a Met,
     /// How far the neighbours of the node which is to be linked to it seemed to be from it. Others may be its neighbours by
-    /// now, about which the node can only err.
+    /// now, as many as before: then the node errs in what it decides.
     pub estimates: &'a Estimates,
-    /// The node's own distance, from which they started.
+    /// The node's own distance, from which they started, but for one that is not a number.
     pub distance: f32,
 }
 

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 /// Pages are allocated in chunks of so many: what fits a huge page.
-const CHUNK: usize = 254;
+const CHUNK: usize = HUGE_PAGE / size_of::<Slot>();
 
 /// Room that is not worth remembering.
 const SMALLEST_TUPLE: usize = 64;
 
-type Chunk = Box<HugeArray<Slot, CHUNK>>;
+type Chunk = HugeArray<Slot, CHUNK>;
 
 /// A page and its lock, which share a line of the cache with the page's header and first line pointers.
 #[repr(C, align(64))]
@@ -25,25 +25,22 @@ struct Slot {
     page: RwLock<Page>,
 }
 
-const _: () = assert!(size_of::<HugeArray<Slot, CHUNK>>() == HUGE_PAGE);
-
 /// The chunk of a page, and its place there.
 #[inline]
 fn place_of(block: u32) -> (usize, usize) {
     (block as usize / CHUNK, block as usize % CHUNK)
 }
 
-/// A chunk of empty pages, if there is memory for it.
-fn new_chunk() -> Result<Chunk> {
-    let slot = || Slot { item_size: AtomicU32::new(0), page: RwLock::new(Page::new(PageKind::Nodes)) };
-    HugeArray::new(slot).ok_or(Error::OutOfMemory)
+/// A chunk of empty pages; `None` if there is no memory for it.
+fn new_chunk() -> Option<Chunk> {
+    HugeArray::new(|| Slot { item_size: AtomicU32::new(0), page: RwLock::new(Page::new(PageKind::Nodes)) })
 }
 
 /// Pages that many threads read and change at once.
 ///
 /// A page never moves, so taking one needs no lock but its own. Each thread that adds nodes fills a page of its own.
 pub struct MemoryPages {
-    chunks: Box<[OnceLock<Chunk>]>,
+    chunks: Box<[OnceLock<Option<Chunk>>]>,
     used: AtomicU32,
     limit: u32,
     /// For each item size, pages with room for another such item. A thread takes one out while it fills it.
@@ -121,14 +118,7 @@ impl MemoryPages {
         if block >= self.used.load(Ordering::Acquire) {
             return Err(missing);
         }
-        let chunk = match chunk.get() {
-            Some(chunk) => chunk,
-            None => {
-                // If another thread is faster, it is its chunk that counts.
-                let new = new_chunk()?;
-                chunk.get_or_init(|| new)
-            }
-        };
+        let chunk = chunk.get_or_init(new_chunk).as_ref().ok_or(Error::OutOfMemory)?;
         chunk.get(index).ok_or(missing)
     }
 
@@ -136,7 +126,7 @@ impl MemoryPages {
     #[inline]
     fn probable_slot(&self, block: u32) -> Option<&Slot> {
         let (chunk, index) = place_of(block);
-        self.chunks.get(chunk)?.get()?.get(index)
+        self.chunks.get(chunk)?.get()?.as_ref()?.get(index)
     }
 
     fn write(&self, block: u32) -> Result<std::sync::RwLockWriteGuard<'_, Page>> {

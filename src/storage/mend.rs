@@ -86,17 +86,16 @@ impl<'a, S: PageStore, K: Kind> Mender<'a, S, K> {
             self.slots_of(*level),
             !self.kind.forces_ways_in(),
         )?;
-        let Some(Repair { mut kept, added, met }) = plan else { return Ok(()) };
-        let added_to: Vec<IndexTid> = added.iter().map(|link| link.id).collect();
-        kept.extend(added);
-        kept.sort_by_key(|link| link.is_filler);
+        let Some(Repair { kept, added, met }) = plan else { return Ok(()) };
+        let mut all: Vec<_> = kept.iter().chain(&added).collect();
+        all.sort_by_key(|link| link.is_filler);
         let Reader { ref query, purpose: LinkTo { ref copies, .. }, .. } = reader;
         let links: Vec<_> =
-            kept.iter().map(|link| (link.id, copies.of(&link.payload), link.is_filler)).collect();
+            all.iter().map(|link| (link.id, copies.of(&link.payload), link.is_filler)).collect();
         let target = &mut self.kind.target(own, None);
         if self.rewrite(patient, target, &links)? {
             let mut new = NewNode { tid: *tid, query, target };
-            for link in kept.iter().filter(|link| added_to.contains(&link.id)) {
+            for link in &added {
                 self.store.check_interrupts()?;
                 self.kind.link_back(self.store, *level, link.id, &mut new, copies.known(link, &met))?;
             }

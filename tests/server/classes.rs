@@ -15,8 +15,8 @@ struct Case {
     /// The column's type.
     column: &'static str,
     value: fn(&mut Random) -> String,
-    /// So many rows are too many for a build with 1 MB, even without the last 600: they may be on their way to its
-    /// threads already when the first of them is there.
+    /// So many rows are too many for a build with 1 MB, even without the last 600: so many may wait in batches for two
+    /// threads, which notice only what they have inserted.
     many: i32,
 }
 

@@ -81,20 +81,18 @@ impl Layout {
     /// The number of slots near `target` with which whole tuples fill pages best.
     ///
     /// At most three tenths less or a quarter more than `target`, and such that no more than a quarter of the page is left, if
-    /// that can be; if no whole number of tuples fits a page that way, `target`. Beyond the target whole groups only: kernels
-    /// take as long for two lanes as for eight. Above the base level no tuple has a page to itself if two fit with a third less.
+    /// that can be; if no whole number of tuples fits a page that way, `target`. No more than the target begins a group that it
+    /// does not fill, where kernels take as long for two lanes as for eight. Above the base level no tuple has a page to itself if
+    /// two fit with a third less.
     pub fn slots_for(shape: Shape, target: usize) -> usize {
-        let slots = Self::filling_slots(shape, target);
-        let whole_groups = slots / GROUP * GROUP;
-        if slots > target { whole_groups.max(target) } else { slots }
-    }
-
-    /// The number of slots near `target` with which whole tuples fill pages best, be the last group as small as it may.
-    fn filling_slots(shape: Shape, target: usize) -> usize {
         let fits = |least: usize, count: usize| {
             let size = |slots| Self::new(shape, slots).size();
             let range = least..=target + target / 4;
-            let slots = range.rev().find(|&slots| size(slots) <= item_size_for(count))?;
+            let most = range.rev().find(|&slots| size(slots) <= item_size_for(count))?;
+            let slots = match shape.bits {
+                Bits::Eight => most,
+                _ => most.min(target.next_multiple_of(GROUP).max(most / GROUP * GROUP)),
+            };
             Some((4 * size(slots) < 3 * item_size_for(count), slots.abs_diff(target), slots))
         };
         if !shape.level_is_base
@@ -349,6 +347,10 @@ mod tests {
             assert_eq!(found, slots, "{dimensions}");
             assert!(Layout::new(shape(dimensions, has_fine), found).size() <= item_size_for(per_page));
         }
+        // A group that the target began is filled, and no other is begun.
+        assert_eq!(Layout::slots_for(shape(960, false), 20), 22);
+        assert_eq!(Layout::slots_for(shape(1536, true), 16), 16);
+        assert_eq!(Layout::slots_for(Shape { bits: Bits::Eight, ..shape(32, false) }, 24), 25);
         // Where a tuple takes several pages, the target stands.
         assert_eq!(Layout::slots_for(shape(16_000, false), 32), 32);
         assert_eq!(Layout::new(shape(16_000, false), 32).pieces(), 9);
