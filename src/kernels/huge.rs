@@ -65,16 +65,17 @@ fn map() -> Option<NonNull<u8>> {
         return None;
     }
     let start = start.cast::<u8>();
-    let before = start.align_offset(HUGE_PAGE).min(HUGE_PAGE);
+    // The last page in it: systems that map downwards then put the next one right before it, as part of the same mapping, of which
+    // a process may not have many.
+    let behind = (start as usize) % HUGE_PAGE;
+    let before = HUGE_PAGE - behind;
     let page = start.wrapping_add(before);
     // SAFETY: what is given back, before and behind, is of the new mapping and not of the page; whether it was does not matter.
     // The advice changes nothing that a program can see but time.
     unsafe {
-        if before > 0 {
-            libc::munmap(start.cast(), before);
-        }
-        if before < HUGE_PAGE {
-            libc::munmap(page.wrapping_add(HUGE_PAGE).cast(), HUGE_PAGE - before);
+        libc::munmap(start.cast(), before);
+        if behind > 0 {
+            libc::munmap(page.wrapping_add(HUGE_PAGE).cast(), behind);
         }
         #[cfg(target_os = "linux")]
         libc::madvise(page.cast(), HUGE_PAGE, libc::MADV_HUGEPAGE);
