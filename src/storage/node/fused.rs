@@ -93,7 +93,7 @@ impl Layout {
                 Bits::Eight => most,
                 _ => most.min(target.next_multiple_of(GROUP).max(most / GROUP * GROUP)),
             };
-            Some((4 * size(slots) < 3 * item_size_for(count), slots.abs_diff(target), slots))
+            Some((4 * size(slots) < 3 * item_size_for(count), most.abs_diff(target), slots))
         };
         if !shape.level_is_base
             && let Some((.., slots)) = fits(target - target / 3, 2).filter(|&(.., slots)| slots < target)
@@ -354,8 +354,9 @@ mod tests {
         // Where a tuple takes several pages, the target stands.
         assert_eq!(Layout::slots_for(shape(16_000, false), 32), 32);
         assert_eq!(Layout::new(shape(16_000, false), 32).pieces(), 9);
-        let upper = Shape { level_is_base: false, ..shape(1536, true) };
-        assert_eq!(Layout::slots_for(upper, 16), 11);
+        let upper = |dimensions| Shape { level_is_base: false, ..shape(dimensions, true) };
+        assert_eq!(Layout::slots_for(upper(1536), 16), 11);
+        assert_eq!(Layout::slots_for(upper(384), 16), 14);
         // Two to a page, with fine codes as without; and where they do not fit with them, without.
         assert_eq!(Layout::slots_for(shape(784, true), 32), 23);
         for (dimensions, has_fine) in
