@@ -1,6 +1,6 @@
 //! Arrays in huge pages, which spare a program that reads all over its memory most of the looking up of addresses.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::ptr::NonNull;
 
 /// Size of a huge page where they matter most. Where they have another size, nothing is lost but time.
@@ -33,13 +33,6 @@ impl<T, const N: usize> Deref for HugeArray<T, N> {
     fn deref(&self) -> &[T; N] {
         // SAFETY: initialised, and ours.
         unsafe { self.0.as_ref() }
-    }
-}
-
-impl<T, const N: usize> DerefMut for HugeArray<T, N> {
-    fn deref_mut(&mut self) -> &mut [T; N] {
-        // SAFETY: initialised, and ours.
-        unsafe { self.0.as_mut() }
     }
 }
 
