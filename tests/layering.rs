@@ -15,6 +15,7 @@ const NOT_PURE: &[&str] = &["storage/buffers.rs"];
 const UNSAFE: &[&str] = &[
     "kernels/mod.rs",
     "kernels/huge.rs",
+    "kernels/prefetch.rs",
     "kernels/avx2.rs",
     "kernels/avx512.rs",
     "edition.rs",

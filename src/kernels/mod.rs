@@ -7,6 +7,7 @@
 //! | `sparse.rs` | distances of vectors that are mostly zero |
 //! | `groups.rs` | how neighbours' codes lie in a node, and what is estimated from them |
 //! | `huge.rs` | arrays in huge pages |
+//! | `prefetch.rs` | asking for memory before it is needed |
 //! | `scalar.rs` | the reference: its functions define every result. Also what other architectures run: its loops keep several accumulators in fixed-size chunks, which LLVM turns into SSE2 or NEON. |
 //! | `avx2.rs`, `avx512.rs` | the same functions in the same order for x86-64 |
 //! | `tests.rs` | every set against `scalar.rs` |
@@ -31,6 +32,7 @@ mod avx512;
 mod element;
 mod groups;
 mod huge;
+mod prefetch;
 mod scalar;
 pub mod sparse;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use element::Element;
 pub use groups::{Arranged, Estimates, GROUP, Group, Groups, MAX_ESTIMATES, MAX_WORDS, Own, QueryQ4};
 use half::f16;
 pub use huge::{HUGE_PAGE, HugeArray};
+pub use prefetch::{Prefetch, prefetch_range};
 use std::sync::OnceLock;
 
 /// Declares, for each kernel, its slot in the table, a method of the table and a free function that calls the
@@ -200,26 +203,6 @@ pub struct ResidualSums {
 fn bytes_of(values: &[i8]) -> &[u8] {
     // SAFETY: i8 and u8 have the same size, alignment and valid bit patterns.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), values.len()) }
-}
-
-/// Asks the CPU to bring `length` bytes into its second cache, where that can be asked for; nothing depends on it, and
-/// nothing is read from them.
-///
-/// Not into the first: a core waits for a handful of lines at once on behalf of that one, and a node is more than that.
-#[inline]
-pub fn prefetch_range(start: *const u8, length: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        /// Of a line of the cache.
-        const LINE: usize = 64;
-        for at in (0..length).step_by(LINE) {
-            // SAFETY: a prefetch reads nothing, whatever the address; SSE is part of every x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(start.wrapping_add(at).cast()) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (start, length);
 }
 
 /// `rest` followed by zeros, so that a tail can take the path of a full chunk.

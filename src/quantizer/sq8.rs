@@ -149,16 +149,27 @@ pub fn encode_fine(vector: &[f32], header: Header, codes: &[u8], fine: &mut [u8]
 
     // In real arithmetic, which rounding to the nearest sixteenth in single precision need not have hit.
     let (lo, step) = (f64::from(header.lo), f64::from(header.step));
-    let (mut norm_squared, mut error_squared) = ([0.0; 8], [0.0; 8]);
-    for ((xs, cs), ns) in vector.chunks(8).zip(codes.chunks(8)).zip(sixteenths.chunks(8)) {
-        let sums = norm_squared.iter_mut().zip(&mut error_squared);
-        for ((&x, (&c, &n)), (norm, error)) in xs.iter().zip(cs.iter().zip(ns)).zip(sums) {
-            let decoded = lo + step * (f64::from(c) + (f64::from(n) - 7.5) / 16.0);
-            *norm += decoded * decoded;
-            *error += (f64::from(x) - decoded) * (f64::from(x) - decoded);
+    let squares = |x: f32, c: u8, n: u8| {
+        let decoded = lo + step * (f64::from(c) + (f64::from(n) - 7.5) / 16.0);
+        let difference = f64::from(x) - decoded;
+        (decoded * decoded, difference * difference)
+    };
+    let (mut norms, mut errors) = ([0.0; 8], [0.0; 8]);
+    let ((xs, x_rest), (cs, c_rest)) = (vector.as_chunks::<8>(), codes.as_chunks::<8>());
+    let (ns, n_rest) = sixteenths.as_chunks::<8>();
+    for ((xs, cs), ns) in xs.iter().zip(cs).zip(ns) {
+        for i in 0..8 {
+            let (norm, error) = squares(xs[i], cs[i], ns[i]);
+            norms[i] += norm;
+            errors[i] += error;
         }
     }
-    let [norm_squared, error_squared] = [norm_squared, error_squared].map(|sums| sums.iter().sum::<f64>());
+    let (mut norm_squared, mut error_squared): (f64, f64) = (norms.iter().sum(), errors.iter().sum());
+    for ((&x, &c), &n) in x_rest.iter().zip(c_rest).zip(n_rest) {
+        let (norm, error) = squares(x, c, n);
+        norm_squared += norm;
+        error_squared += error;
+    }
     // Where the coarse code knows nothing, neither does this one.
     let error =
         if header.error.is_finite() { (error_squared.sqrt() as f32).next_up() } else { f32::INFINITY };

@@ -7,7 +7,7 @@
 use super::page::{PAGE_SIZE, Page, PageKind};
 use super::store::{MAX_CHANGED_PAGES, PageStore, Result};
 use super::tid::IndexTid;
-use crate::kernels;
+use crate::kernels::{self, Prefetch};
 use pgrx::pg_sys;
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
@@ -518,15 +518,15 @@ impl PageStore for Buffers {
         Ok(SharedPage(Locked::new(self.relation, block, pg_sys::BUFFER_LOCK_SHARE)))
     }
 
-    fn prefetch(&self, tid: IndexTid) {
-        let Some(page) = self.probable_page(tid.block) else { return };
+    fn prefetch(&self, tid: IndexTid) -> Prefetch {
+        let Some(page) = self.probable_page(tid.block) else { return Prefetch::NOTHING };
         // SAFETY: the buffer is not pinned, so its page may be another one's by now: what is there is only taken for a place to
         // prefetch, within the buffer.
-        unsafe {
-            let pointer = page.add(Page::line_pointer_position(tid.offset)).cast::<u32>().read_volatile();
-            if let Some((start, length)) = Page::extent_of(pointer) {
-                kernels::prefetch_range(page.add(start), length);
-            }
+        let pointer =
+            unsafe { page.add(Page::line_pointer_position(tid.offset)).cast::<u32>().read_volatile() };
+        match Page::extent_of(pointer) {
+            Some((start, length)) => Prefetch::new(page.wrapping_add(start), length),
+            None => Prefetch::NOTHING,
         }
     }
 

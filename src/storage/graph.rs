@@ -6,6 +6,7 @@ use super::store::{Error, PageStore, Result};
 use super::tid::{HeapTid, IndexTid};
 use super::tuples::read_tuple;
 use crate::hnsw::{Alpha, EntryPoint, Frontier, Graph, Likeness, Link, Linkable, Met, Visit};
+use crate::kernels::Prefetch;
 use crate::quantizer::{Estimates, Measured};
 
 /// What is taken from a visited node beside its distance.
@@ -156,6 +157,8 @@ pub struct Reader<'a, S, K: Kind, P> {
     scratch: Vec<u8>,
     estimates: Estimates,
     unscored: Vec<IndexTid>,
+    /// Of the tuple that comes next, if it turned up right before: what was not asked for yet.
+    missing: Prefetch,
 }
 
 impl<'a, S: PageStore, K: Kind, P: Purpose<K>> Reader<'a, S, K, P> {
@@ -168,6 +171,7 @@ impl<'a, S: PageStore, K: Kind, P: Purpose<K>> Reader<'a, S, K, P> {
             scratch: Vec::new(),
             estimates: Estimates::new(),
             unscored: Vec::new(),
+            missing: Prefetch::NOTHING,
         }
     }
 }
@@ -188,18 +192,23 @@ impl<S: PageStore, K: Kind, P: Purpose<K>> Graph for Reader<'_, S, K, P> {
         frontier: &mut Frontier<IndexTid>,
     ) -> Result<Option<Visit<IndexTid, P::Payload>>> {
         self.store.check_interrupts()?;
-        let Self { store, kind, query, purpose, scratch, estimates, unscored } = self;
+        let Self { store, kind, query, purpose, scratch, estimates, unscored, missing } = self;
         unscored.clear();
         let level = frontier.level();
+        // Two tuples are brought in meanwhile: what is missing of this one, and the next.
+        let mut rest = std::mem::replace(missing, Prefetch::NOTHING);
         let next = frontier.upcoming().next();
-        if let Some(next) = next {
-            store.prefetch(next);
-        }
+        let mut ahead = next.map_or(Prefetch::NOTHING, |next| store.prefetch(next));
+        rest.advance();
+        ahead.advance();
         let visit = read_tuple(*store, id, scratch, |tuple| {
             let Some(node) = kind.view(level, tuple) else { return Ok(None) };
             let (distance, payload) = purpose.look(kind, query, node);
+            rest.advance();
+            ahead.advance();
             let wanted = payload.as_ref().and_then(|payload| purpose.estimates(payload));
             kind.offer(query, node, distance, frontier, wanted.unwrap_or(estimates), unscored);
+            ahead.advance();
             Ok(Some(Visit { distance, below: node.header().below(), payload }))
         })?;
         for &neighbour in unscored.iter() {
@@ -217,7 +226,8 @@ impl<S: PageStore, K: Kind, P: Purpose<K>> Graph for Reader<'_, S, K, P> {
         if let Some(nearer) = upcoming.next()
             && Some(nearer) != next
         {
-            store.prefetch(nearer);
+            *missing = store.prefetch(nearer);
+            missing.advance();
         }
         upcoming.take(ANNOUNCED).for_each(|id| store.announce(id));
         Ok(visit.flatten())

@@ -3,7 +3,7 @@
 use super::page::{ITEM_ALIGNMENT, ITEMS_END, Page, PageKind};
 use super::store::{Error, PageStore, Result};
 use super::tid::IndexTid;
-use crate::kernels::{self, HUGE_PAGE, HugeArray};
+use crate::kernels::{self, HUGE_PAGE, HugeArray, Prefetch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -22,7 +22,27 @@ type Chunk = HugeArray<Slot, CHUNK>;
 struct Slot {
     /// Size of the item that was added last; most often, all have the same. A hint for [`MemoryPages::prefetch`].
     item_size: AtomicU32,
-    page: RwLock<Page>,
+    /// Made when nodes are about to be written to it, which it brings to the cache.
+    page: OnceLock<RwLock<Page>>,
+}
+
+impl Slot {
+    fn empty() -> Self {
+        Self { item_size: AtomicU32::new(0), page: OnceLock::new() }
+    }
+
+    /// The page; if nobody made it yet, an empty one of this kind.
+    #[inline]
+    fn page(&self, kind: PageKind) -> &RwLock<Page> {
+        self.page.get().unwrap_or_else(|| self.make_page(kind))
+    }
+
+    /// Apart, as it needs a page's size of the stack.
+    #[cold]
+    #[inline(never)]
+    fn make_page(&self, kind: PageKind) -> &RwLock<Page> {
+        self.page.get_or_init(|| RwLock::new(Page::new(kind)))
+    }
 }
 
 /// The chunk of a page, and its place there.
@@ -31,9 +51,9 @@ fn place_of(block: u32) -> (usize, usize) {
     (block as usize / CHUNK, block as usize % CHUNK)
 }
 
-/// A chunk of empty pages; `None` if there is no memory for it.
+/// A chunk without pages; `None` if there is no memory for it.
 fn new_chunk() -> Option<Chunk> {
-    HugeArray::new(|| Slot { item_size: AtomicU32::new(0), page: RwLock::new(Page::new(PageKind::Nodes)) })
+    HugeArray::new(Slot::empty)
 }
 
 /// Pages that many threads read and change at once.
@@ -94,11 +114,7 @@ impl MemoryPages {
             (used < self.limit).then_some(used + 1)
         });
         let block = taken.map_err(|_| Error::OutOfMemory)?;
-        let mut page = self.write(block)?;
-        // A page that was never used is one for nodes.
-        if kind != PageKind::Nodes {
-            page.initialise(kind);
-        }
+        self.slot(block)?.page(kind);
         Ok(block)
     }
 
@@ -122,6 +138,12 @@ impl MemoryPages {
         chunk.get(index).ok_or(missing)
     }
 
+    #[inline]
+    fn page(&self, block: u32) -> Result<&RwLock<Page>> {
+        // The meta page is made with the store.
+        Ok(self.slot(block)?.page(PageKind::Nodes))
+    }
+
     /// Where a page is, if it exists. For hints.
     #[inline]
     fn probable_slot(&self, block: u32) -> Option<&Slot> {
@@ -130,7 +152,7 @@ impl MemoryPages {
     }
 
     fn write(&self, block: u32) -> Result<std::sync::RwLockWriteGuard<'_, Page>> {
-        Ok(self.slot(block)?.page.write().unwrap_or_else(PoisonError::into_inner))
+        Ok(self.page(block)?.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -150,17 +172,18 @@ impl PageStore for MemoryPages {
 
     #[inline]
     fn read(&self, block: u32) -> Result<MemoryPage<'_>> {
-        Ok(MemoryPage(self.slot(block)?.page.read().unwrap_or_else(PoisonError::into_inner)))
+        Ok(MemoryPage(self.page(block)?.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     #[inline]
-    fn prefetch(&self, tid: IndexTid) {
-        let Some(slot) = self.probable_slot(tid.block) else { return };
+    fn prefetch(&self, tid: IndexTid) -> Prefetch {
+        let Some(slot) = self.probable_slot(tid.block) else { return Prefetch::NOTHING };
         // Items of one size stand one below the other. Where others were in between, this is another place in the page, or
         // none. The page begins a few bytes behind its slot, on the same line of the cache.
         let size = slot.item_size.load(Ordering::Relaxed) as usize;
-        if let Some(start) = ITEMS_END.checked_sub(size * usize::from(tid.offset)) {
-            kernels::prefetch_range(std::ptr::from_ref(slot).cast::<u8>().wrapping_add(start), size);
+        match ITEMS_END.checked_sub(size * usize::from(tid.offset)) {
+            Some(start) => Prefetch::new(std::ptr::from_ref(slot).cast::<u8>().wrapping_add(start), size),
+            None => Prefetch::NOTHING,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::page::Page;
 use super::tid::IndexTid;
+use crate::kernels::Prefetch;
 use std::ops::Deref;
 
 /// Why the graph could not be read or changed.
@@ -28,8 +29,8 @@ pub trait PageStore {
     /// larger than a page, which are read while its first page is held.
     fn read(&self, block: u32) -> Result<Self::ReadGuard<'_>>;
 
-    /// Says that an item will be read soon. Locks nothing that somebody might wait for, and may do nothing.
-    fn prefetch(&self, tid: IndexTid);
+    /// Where an item is that will be read soon, probably, or nothing. Locks nothing that somebody might wait for.
+    fn prefetch(&self, tid: IndexTid) -> Prefetch;
 
     /// Says that an item will probably be read, after others: brings what is needed to [`prefetch`](Self::prefetch) it.
     fn announce(&self, tid: IndexTid);

@@ -4,6 +4,7 @@ use super::value::{Bits, Floats, Halves, PlainValue, SparseElements, append, app
 use super::*;
 use crate::hnsw::memory::Random;
 use crate::hnsw::{Mode, Params, Search};
+use crate::kernels::Prefetch;
 use crate::kernels::sparse::Sparse;
 use crate::metric::Metric;
 use crate::quantizer::Frame;
@@ -320,7 +321,9 @@ impl PageStore for Failing<'_> {
         self.pages.read(block)
     }
 
-    fn prefetch(&self, _tid: IndexTid) {}
+    fn prefetch(&self, _tid: IndexTid) -> Prefetch {
+        Prefetch::NOTHING
+    }
 
     fn change<R>(
         &self,

@@ -140,6 +140,8 @@ fn add_node<S: PageStore, K: Kind>(
             if let Some(neighbour) = linked.and_then(|linked| linked.in_place_of)
                 && !given_up.contains(&neighbour)
             {
+                // Its vector is read below.
+                store.prefetch(neighbour).advance();
                 given_up.push(neighbour);
             }
         }
