@@ -256,9 +256,9 @@ impl Drop for Record {
 const FREE_SPACE_STEP: usize = 32;
 
 impl Buffers {
-    /// Where a page probably is in shared buffers. If it is not there, it is asked for, once.
+    /// In which shared buffer a page probably is. If it is in none, it is asked for, once.
     #[inline]
-    fn probable_page(&self, block: u32) -> Option<*const u8> {
+    fn probable_buffer(&self, block: u32) -> Option<usize> {
         let buffer = RecentBuffers::with(|recent| {
             // SAFETY: the relation is open; a block that does not exist is not read.
             unsafe {
@@ -271,10 +271,7 @@ impl Buffers {
                 })
             }
         });
-        // SAFETY: the arithmetic of BufferGetBlock; buffers never move, and their number was PostgreSQL's.
-        (buffer > 0).then(|| unsafe {
-            pg_sys::BufferBlocks.add((buffer as usize - 1) * PAGE_SIZE).cast::<u8>().cast_const()
-        })
+        (buffer > 0).then(|| buffer as usize - 1)
     }
 
     /// # Safety
@@ -518,22 +515,22 @@ impl PageStore for Buffers {
         Ok(SharedPage(Locked::new(self.relation, block, pg_sys::BUFFER_LOCK_SHARE)))
     }
 
-    fn prefetch(&self, tid: IndexTid) -> Prefetch {
-        let Some(page) = self.probable_page(tid.block) else { return Prefetch::NOTHING };
-        // SAFETY: the buffer is not pinned, so its page may be another one's by now: what is there is only taken for a place to
-        // prefetch, within the buffer.
-        let pointer =
-            unsafe { page.add(Page::line_pointer_position(tid.offset)).cast::<u32>().read_volatile() };
-        match Page::extent_of(pointer) {
-            Some((start, length)) => Prefetch::new(page.wrapping_add(start), length),
+    fn prefetch(&self, tid: IndexTid, size: usize) -> Prefetch {
+        let Some(buffer) = self.probable_buffer(tid.block) else { return Prefetch::NOTHING };
+        // SAFETY: the arithmetic of GetBufferDescriptor and BufferGetBlock. Neither ever moves, and the number was PostgreSQL's.
+        let (descriptor, page) = unsafe {
+            (pg_sys::BufferDescriptors.add(buffer), pg_sys::BufferBlocks.add(buffer * PAGE_SIZE).cast::<u8>())
+        };
+        kernels::prefetch_range(descriptor.cast(), 1);
+        kernels::prefetch_range(page, 1);
+        match Page::probable_start(tid.offset, size) {
+            Some(start) => Prefetch::new(page.wrapping_add(start), size),
             None => Prefetch::NOTHING,
         }
     }
 
     fn announce(&self, tid: IndexTid) {
-        if let Some(page) = self.probable_page(tid.block) {
-            kernels::prefetch_range(page.wrapping_add(Page::line_pointer_position(tid.offset)), 1);
-        }
+        self.probable_buffer(tid.block);
     }
 
     fn change<R>(

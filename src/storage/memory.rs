@@ -1,6 +1,6 @@
 //! Pages in private memory: what a build fills before it writes them out, and the bed of the storage layer's tests.
 
-use super::page::{ITEM_ALIGNMENT, ITEMS_END, Page, PageKind};
+use super::page::{Page, PageKind};
 use super::store::{Error, PageStore, Result};
 use super::tid::IndexTid;
 use crate::kernels::{self, HUGE_PAGE, HugeArray, Prefetch};
@@ -17,31 +17,23 @@ const SMALLEST_TUPLE: usize = 64;
 
 type Chunk = HugeArray<Slot, CHUNK>;
 
-/// A page and its lock, which share a line of the cache with the page's header and first line pointers.
+/// Where a page and its lock are made when nodes are about to be written to it, which brings it to the cache. The lock shares a line
+/// of the cache with the page's header and first line pointers.
 #[repr(C, align(64))]
-struct Slot {
-    /// Size of the item that was added last; most often, all have the same. A hint for [`MemoryPages::prefetch`].
-    item_size: AtomicU32,
-    /// Made when nodes are about to be written to it, which it brings to the cache.
-    page: OnceLock<RwLock<Page>>,
-}
+struct Slot(OnceLock<RwLock<Page>>);
 
 impl Slot {
-    fn empty() -> Self {
-        Self { item_size: AtomicU32::new(0), page: OnceLock::new() }
-    }
-
     /// The page; if nobody made it yet, an empty one of this kind.
     #[inline]
     fn page(&self, kind: PageKind) -> &RwLock<Page> {
-        self.page.get().unwrap_or_else(|| self.make_page(kind))
+        self.0.get().unwrap_or_else(|| self.make_page(kind))
     }
 
     /// Apart, as it needs a page's size of the stack.
     #[cold]
     #[inline(never)]
     fn make_page(&self, kind: PageKind) -> &RwLock<Page> {
-        self.page.get_or_init(|| RwLock::new(Page::new(kind)))
+        self.0.get_or_init(|| RwLock::new(Page::new(kind)))
     }
 }
 
@@ -53,7 +45,7 @@ fn place_of(block: u32) -> (usize, usize) {
 
 /// A chunk without pages; `None` if there is no memory for it.
 fn new_chunk() -> Option<Chunk> {
-    HugeArray::new(Slot::empty)
+    HugeArray::new(|| Slot(OnceLock::new()))
 }
 
 /// Pages that many threads read and change at once.
@@ -176,23 +168,18 @@ impl PageStore for MemoryPages {
     }
 
     #[inline]
-    fn prefetch(&self, tid: IndexTid) -> Prefetch {
+    fn prefetch(&self, tid: IndexTid, size: usize) -> Prefetch {
         let Some(slot) = self.probable_slot(tid.block) else { return Prefetch::NOTHING };
-        // Items of one size stand one below the other. Where others were in between, this is another place in the page, or
-        // none. The page begins a few bytes behind its slot, on the same line of the cache.
-        let size = slot.item_size.load(Ordering::Relaxed) as usize;
-        match ITEMS_END.checked_sub(size * usize::from(tid.offset)) {
-            Some(start) => Prefetch::new(std::ptr::from_ref(slot).cast::<u8>().wrapping_add(start), size),
+        let slot = std::ptr::from_ref(slot).cast::<u8>();
+        kernels::prefetch_range(slot, 1);
+        // The page begins a few bytes behind its slot, on the same line of the cache.
+        match Page::probable_start(tid.offset, size) {
+            Some(start) => Prefetch::new(slot.wrapping_add(start), size),
             None => Prefetch::NOTHING,
         }
     }
 
-    #[inline]
-    fn announce(&self, tid: IndexTid) {
-        if let Some(slot) = self.probable_slot(tid.block) {
-            kernels::prefetch_range(std::ptr::from_ref(slot).cast(), 1);
-        }
-    }
+    fn announce(&self, _tid: IndexTid) {}
 
     fn change<R>(
         &self,
@@ -228,9 +215,6 @@ impl PageStore for MemoryPages {
             }
         };
         let result = fill(block, &mut page)?;
-        if let Some(slot) = self.probable_slot(block) {
-            slot.item_size.store(length.next_multiple_of(ITEM_ALIGNMENT) as u32, Ordering::Relaxed);
-        }
         let (has_room, free) = (page.has_room(length), page.free_space());
         drop(page);
         if has_room {
@@ -247,23 +231,5 @@ impl PageStore for MemoryPages {
 
     fn check_interrupts(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn items_of_one_size_are_where_prefetching_expects_them() {
-        let mut page = Page::boxed(PageKind::Nodes);
-        let length = 1300_usize;
-        let size = length.next_multiple_of(ITEM_ALIGNMENT);
-        while let Some(offset) = page.add_item(length) {
-            let start = ITEMS_END - size * usize::from(offset);
-            page.item_mut(offset).expect("just added")[0] = offset as u8;
-            assert_eq!(page.bytes()[start], offset as u8);
-        }
-        assert_eq!(page.line_pointers(), 6);
     }
 }

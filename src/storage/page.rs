@@ -20,10 +20,7 @@ const LINE_POINTER_SIZE: usize = 4;
 const SPECIAL_SIZE: usize = 8;
 const SPECIAL: usize = PAGE_SIZE - SPECIAL_SIZE;
 /// Items stand at multiples of this.
-pub const ITEM_ALIGNMENT: usize = 8;
-
-/// Where the first item ends; each further one is added before those there are.
-pub const ITEMS_END: usize = SPECIAL;
+const ITEM_ALIGNMENT: usize = 8;
 
 const PD_LOWER: usize = 12;
 const PD_UPPER: usize = 14;
@@ -191,15 +188,15 @@ impl Page {
         self.put(PD_LOWER, (HEADER_SIZE + content.len()) as u16);
     }
 
-    /// Where a line pointer stands in the page; within the page for any offset.
-    pub fn line_pointer_position(offset: u16) -> usize {
-        (HEADER_SIZE + LINE_POINTER_SIZE * usize::from(offset.saturating_sub(1)))
-            .min(SPECIAL - LINE_POINTER_SIZE)
+    /// Where an item begins in a page whose items all have `size` bytes, of which none was removed; anywhere in other pages.
+    #[inline]
+    pub fn probable_start(offset: u16, size: usize) -> Option<usize> {
+        SPECIAL.checked_sub(size.next_multiple_of(ITEM_ALIGNMENT) * usize::from(offset))
     }
 
     /// Start and length of the item that a line pointer refers to, if there is one within the page.
     #[inline]
-    pub fn extent_of(pointer: u32) -> Option<(usize, usize)> {
+    fn extent_of(pointer: u32) -> Option<(usize, usize)> {
         let (start, state, length) =
             ((pointer & 0x7fff) as usize, pointer >> 15 & 3, (pointer >> 17) as usize);
         (state == LP_NORMAL && start >= HEADER_SIZE && start + length <= SPECIAL).then_some((start, length))
@@ -256,6 +253,18 @@ mod tests {
         page.remove_item(1);
         assert_eq!(page.add_item(4081), None);
         assert_eq!(page.add_item(4072), Some(1));
+    }
+
+    #[test]
+    fn items_of_one_size_are_where_they_probably_begin() {
+        let mut page = Page::boxed(PageKind::Nodes);
+        while let Some(offset) = page.add_item(1300) {
+            let start = Page::probable_start(offset, 1300).expect("within the page");
+            page.item_mut(offset).expect("just added")[0] = offset as u8;
+            assert_eq!(page.bytes()[start], offset as u8);
+        }
+        assert_eq!(page.line_pointers(), 6);
+        assert_eq!(Page::probable_start(7, 1300), None);
     }
 
     #[test]

@@ -29,10 +29,11 @@ pub trait PageStore {
     /// larger than a page, which are read while its first page is held.
     fn read(&self, block: u32) -> Result<Self::ReadGuard<'_>>;
 
-    /// Where an item is that will be read soon, probably, or nothing. Locks nothing that somebody might wait for.
-    fn prefetch(&self, tid: IndexTid) -> Prefetch;
+    /// Where an item that will be read soon is, if all of its page have `size` bytes. Asks for what leads to it, and locks nothing
+    /// that somebody might wait for.
+    fn prefetch(&self, tid: IndexTid, size: usize) -> Prefetch;
 
-    /// Says that an item will probably be read, after others: brings what is needed to [`prefetch`](Self::prefetch) it.
+    /// Says that an item will probably be read, after others, in case its page is still to be fetched from elsewhere.
     fn announce(&self, tid: IndexTid);
 
     /// Locks up to [`MAX_CHANGED_PAGES`] distinct pages exclusively, in the order given, and hands them to `change`. If it

@@ -321,9 +321,11 @@ impl PageStore for Failing<'_> {
         self.pages.read(block)
     }
 
-    fn prefetch(&self, _tid: IndexTid) -> Prefetch {
+    fn prefetch(&self, _tid: IndexTid, _size: usize) -> Prefetch {
         Prefetch::NOTHING
     }
+
+    fn announce(&self, _tid: IndexTid) {}
 
     fn change<R>(
         &self,
@@ -332,10 +334,6 @@ impl PageStore for Failing<'_> {
     ) -> Result<Option<R>> {
         self.count()?;
         self.pages.change(blocks, change)
-    }
-
-    fn announce(&self, tid: IndexTid) {
-        self.pages.announce(tid);
     }
 
     fn place<R>(&self, length: usize, fill: impl FnOnce(u32, &mut Page) -> Result<R>) -> Result<R> {

@@ -140,8 +140,10 @@ fn add_node<S: PageStore, K: Kind>(
             if let Some(neighbour) = linked.and_then(|linked| linked.in_place_of)
                 && !given_up.contains(&neighbour)
             {
-                // Its vector is read below.
-                store.prefetch(neighbour).advance();
+                if level == 0 {
+                    // The way there is taken over below, for which its vector is read.
+                    store.prefetch(neighbour, kind.size(0, own).0).advance();
+                }
                 given_up.push(neighbour);
             }
         }
