@@ -37,6 +37,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     min_max,
     quantize_u8,
     decode_u8,
+    residual_squared,
     hadamard,
     scale_by,
     givens_halves,
@@ -894,6 +895,11 @@ fn dot_f32_u4(query: &[f32], codes: &[u8]) -> f32 {
 #[target_feature(enable = "avx2")]
 fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) {
     scalar::decode_u8(codes, lo, step, out);
+}
+
+#[target_feature(enable = "avx2")]
+fn residual_squared(x: &[f32], codes: &[u16], lo: f64, step: f64) -> f64 {
+    scalar::residual_squared(x, codes, lo, step)
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -169,6 +169,10 @@ kernels! {
     /// `out_i = lo + step * codes_i`, with two roundings.
     fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) where codes.len() == out.len();
 
+    /// `sum (x_i - (lo + step codes_i))^2`, in `f64`: how far a decoded vector is from what was encoded. Equal bit for bit in every
+    /// set.
+    fn residual_squared(x: &[f32], codes: &[u16], lo: f64, step: f64) -> f64 where x.len() == codes.len();
+
     /// Walsh-Hadamard transform in place and in natural order, not normalised: twice applied, it multiplies by
     /// the length. The butterflies run from stride 1 upwards, which fixes every rounding.
     ///

@@ -36,6 +36,7 @@ pub(super) const KERNELS: Kernels = Kernels {
     min_max,
     quantize_u8,
     decode_u8,
+    residual_squared,
     hadamard,
     scale_by,
     givens_halves,
@@ -317,6 +318,24 @@ pub(super) fn decode_u8(codes: &[u8], lo: f32, step: f32, out: &mut [f32]) {
     for (out, &code) in out.iter_mut().zip(codes) {
         *out = lo + step * f32::from(code);
     }
+}
+
+#[inline(always)]
+pub(super) fn residual_squared(x: &[f32], codes: &[u16], lo: f64, step: f64) -> f64 {
+    let square = |x: f32, code: u16| {
+        let residual = f64::from(x) - (lo + step * f64::from(code));
+        residual * residual
+    };
+    let n = x.len().min(codes.len());
+    let ((x, x_rest), (codes, codes_rest)) = (x[..n].as_chunks::<8>(), codes[..n].as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (x, codes) in x.iter().zip(codes) {
+        for i in 0..8 {
+            sums[i] += square(x[i], codes[i]);
+        }
+    }
+    let rest: f64 = x_rest.iter().zip(codes_rest).map(|(&x, &code)| square(x, code)).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 pub(super) fn hadamard(x: &mut [f32]) {

@@ -571,7 +571,10 @@ fn elementwise_kernels_agree_bit_for_bit() {
                 set.scale_by(&mut scaled, &s);
                 let (mut low, mut high) = (x.clone(), s.clone());
                 set.givens_halves(&mut low, &mut high);
-                (quantised, [decoded, scaled, low, high].map(|x| bit_patterns(&x)))
+                let wide: Vec<u16> = codes.iter().map(|&code| u16::from(code) << 4 | 5).collect();
+                let residual = set.residual_squared(&x, &wide, f64::from(lo), f64::from(hi - lo) / 4080.0);
+                let residual = if residual.is_nan() { u64::MAX } else { residual.to_bits() };
+                (quantised, residual, [decoded, scaled, low, high].map(|x| bit_patterns(&x)))
             };
             let want = run(&scalar::KERNELS);
             for set in available() {

@@ -147,32 +147,19 @@ pub fn encode_fine(vector: &[f32], header: Header, codes: &[u8], fine: &mut [u8]
     fine.copy_from_slice(low);
     fine.iter_mut().zip(high).for_each(|(byte, high)| *byte |= high << 4);
 
-    // In real arithmetic, which rounding to the nearest sixteenth in single precision need not have hit.
-    let (lo, step) = (f64::from(header.lo), f64::from(header.step));
-    let squares = |x: f32, c: u8, n: u8| {
-        let decoded = lo + step * (f64::from(c) + (f64::from(n) - 7.5) / 16.0);
-        let difference = f64::from(x) - decoded;
-        (decoded * decoded, difference * difference)
-    };
-    let (mut norms, mut errors) = ([0.0; 8], [0.0; 8]);
-    let ((xs, x_rest), (cs, c_rest)) = (vector.as_chunks::<8>(), codes.as_chunks::<8>());
-    let (ns, n_rest) = sixteenths.as_chunks::<8>();
-    for ((xs, cs), ns) in xs.iter().zip(cs).zip(ns) {
-        for i in 0..8 {
-            let (norm, error) = squares(xs[i], cs[i], ns[i]);
-            norms[i] += norm;
-            errors[i] += error;
-        }
-    }
-    let (mut norm_squared, mut error_squared): (f64, f64) = (norms.iter().sum(), errors.iter().sum());
-    for ((&x, &c), &n) in x_rest.iter().zip(c_rest).zip(n_rest) {
-        let (norm, error) = squares(x, c, n);
-        norm_squared += norm;
-        error_squared += error;
-    }
+    let both: Vec<u16> =
+        codes.iter().zip(&sixteenths).map(|(&c, &n)| u16::from(c) << 4 | u16::from(n)).collect();
+    let sixteenth = f64::from(header.step) / 16.0;
+    let lo = f64::from(header.lo) - 7.5 * sixteenth;
+    let sum: u64 = both.iter().map(|&n| u64::from(n)).sum();
+    let sum_of_squares: u64 = both.iter().map(|&n| u64::from(u32::from(n) * u32::from(n))).sum();
+    let (sum, sum_of_squares) = (sum as f64 * sixteenth, sum_of_squares as f64 * (sixteenth * sixteenth));
+    let norm_squared = vector.len() as f64 * lo * lo + 2.0 * lo * sum + sum_of_squares;
     // Where the coarse code knows nothing, neither does this one.
-    let error =
-        if header.error.is_finite() { (error_squared.sqrt() as f32).next_up() } else { f32::INFINITY };
+    let error = match header.error.is_finite() {
+        true => distance_to_decoded(vector, &both, lo, sixteenth),
+        false => f32::INFINITY,
+    };
     FineHeader { norm_squared, error }
 }
 
@@ -217,30 +204,18 @@ pub fn encode(vector: &[f32], magnitude: Magnitude, length: Length, codes: &mut 
     }
     let Header { lo, step, .. } = header;
     header.error = match magnitude {
-        Magnitude::Ordinary => distance_to_decoded(vector, lo, step, codes),
+        Magnitude::Ordinary => {
+            let codes: Vec<u16> = codes.iter().map(|&code| code.into()).collect();
+            distance_to_decoded(vector, &codes, lo.into(), step.into())
+        }
         Magnitude::Extreme => f32::INFINITY,
     };
     header
 }
 
-/// `|x - x^|`, rounded up.
-fn distance_to_decoded(vector: &[f32], lo: f32, step: f32, codes: &[u8]) -> f32 {
-    let (lo, step) = (f64::from(lo), f64::from(step));
-    let term = |(&x, &c): (&f32, &u8)| {
-        let difference = f64::from(x) - (lo + step * f64::from(c));
-        difference * difference
-    };
-    let (chunks, rest) = vector.as_chunks::<8>();
-    let (code_chunks, code_rest) = codes.as_chunks::<8>();
-    let mut sums = [0.0f64; 8];
-    for (x, c) in chunks.iter().zip(code_chunks) {
-        for (sum, pair) in sums.iter_mut().zip(x.iter().zip(c)) {
-            *sum += term(pair);
-        }
-    }
-    let rest: f64 = rest.iter().zip(code_rest).map(term).sum();
-    let distance = (sums.iter().sum::<f64>() + rest).sqrt();
-    (distance as f32).next_up()
+/// The distance of a vector from what its codes say, `lo + step codes_i`, rounded up.
+fn distance_to_decoded(vector: &[f32], codes: &[u16], lo: f64, step: f64) -> f32 {
+    (kernels::residual_squared(vector, codes, lo, step).sqrt() as f32).next_up()
 }
 
 impl Sq8<'_> {
