@@ -523,8 +523,8 @@ impl PageStore for Buffers {
         };
         kernels::prefetch_range(descriptor.cast(), 1);
         kernels::prefetch_range(page, 1);
-        match Page::probable_start(tid.offset, size) {
-            Some(start) => Prefetch::new(page.wrapping_add(start), size),
+        match Page::probable_extent(tid.offset, size) {
+            Some((start, length)) => Prefetch::new(page.wrapping_add(start), length),
             None => Prefetch::NOTHING,
         }
     }

@@ -158,7 +158,7 @@ pub struct Reader<'a, S, K: Kind, P> {
     unscored: Vec<IndexTid>,
     /// Of the tuple that comes next, if it turned up right before: what was not asked for yet.
     missing: Prefetch,
-    /// Of the tuple that was visited last: most on a level have the same.
+    /// Bytes of the tuple that was visited last: most of a level have as many.
     size: usize,
 }
 

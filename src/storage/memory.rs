@@ -173,8 +173,8 @@ impl PageStore for MemoryPages {
         let slot = std::ptr::from_ref(slot).cast::<u8>();
         kernels::prefetch_range(slot, 1);
         // The page begins a few bytes behind its slot, on the same line of the cache.
-        match Page::probable_start(tid.offset, size) {
-            Some(start) => Prefetch::new(slot.wrapping_add(start), size),
+        match Page::probable_extent(tid.offset, size) {
+            Some((start, length)) => Prefetch::new(slot.wrapping_add(start), length),
             None => Prefetch::NOTHING,
         }
     }

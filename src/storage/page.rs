@@ -188,10 +188,13 @@ impl Page {
         self.put(PD_LOWER, (HEADER_SIZE + content.len()) as u16);
     }
 
-    /// Where an item begins in a page whose items all have `size` bytes, of which none was removed; anywhere in other pages.
+    /// Start and length of a tuple's first item in a page whose items all are of tuples of `size` bytes, and of which none was
+    /// removed; anything in other pages.
     #[inline]
-    pub fn probable_start(offset: u16, size: usize) -> Option<usize> {
-        SPECIAL.checked_sub(size.next_multiple_of(ITEM_ALIGNMENT) * usize::from(offset))
+    pub fn probable_extent(offset: u16, size: usize) -> Option<(usize, usize)> {
+        let length = size.min(MAX_ITEM_SIZE);
+        let start = SPECIAL.checked_sub(length.next_multiple_of(ITEM_ALIGNMENT) * usize::from(offset))?;
+        Some((start, length))
     }
 
     /// Start and length of the item that a line pointer refers to, if there is one within the page.
@@ -256,15 +259,17 @@ mod tests {
     }
 
     #[test]
-    fn items_of_one_size_are_where_they_probably_begin() {
+    fn items_of_one_size_are_where_they_probably_are() {
         let mut page = Page::boxed(PageKind::Nodes);
         while let Some(offset) = page.add_item(1300) {
-            let start = Page::probable_start(offset, 1300).expect("within the page");
-            page.item_mut(offset).expect("just added")[0] = offset as u8;
-            assert_eq!(page.bytes()[start], offset as u8);
+            assert_eq!(Page::probable_extent(offset, 1300), page.extent(offset));
         }
         assert_eq!(page.line_pointers(), 6);
-        assert_eq!(Page::probable_start(7, 1300), None);
+        assert_eq!(Page::probable_extent(7, 1300), None);
+        // The first of several pieces.
+        let mut page = Page::boxed(PageKind::Nodes);
+        assert_eq!(page.add_item(MAX_ITEM_SIZE), Some(1));
+        assert_eq!(Page::probable_extent(1, 3 * PAGE_SIZE), page.extent(1));
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub trait PageStore {
     /// larger than a page, which are read while its first page is held.
     fn read(&self, block: u32) -> Result<Self::ReadGuard<'_>>;
 
-    /// Where an item that will be read soon is, if all of its page have `size` bytes. Asks for what leads to it, and locks nothing
-    /// that somebody might wait for.
+    /// Where a tuple of `size` bytes that will be read soon is, if all of its page are as large. Asks for what leads to it, and locks
+    /// nothing that somebody might wait for.
     fn prefetch(&self, tid: IndexTid, size: usize) -> Prefetch;
 
     /// Says that an item will probably be read, after others, in case its page is still to be fetched from elsewhere.
