@@ -153,8 +153,8 @@ pub fn encode_fine(vector: &[f32], header: Header, codes: &[u8], fine: &mut [u8]
     let lo = f64::from(header.lo) - 7.5 * sixteenth;
     let sum: u64 = both.iter().map(|&n| u64::from(n)).sum();
     let sum_of_squares: u64 = both.iter().map(|&n| u64::from(u32::from(n) * u32::from(n))).sum();
-    let (sum, sum_of_squares) = (sum as f64 * sixteenth, sum_of_squares as f64 * (sixteenth * sixteenth));
-    let norm_squared = vector.len() as f64 * lo * lo + 2.0 * lo * sum + sum_of_squares;
+    let terms = Terms::new(vector.len(), (lo, sixteenth), sum as f64, sum_of_squares as f64);
+    let norm_squared = terms.dot(&terms, sum_of_squares as f64);
     // Where the coarse code knows nothing, neither does this one.
     let error = match header.error.is_finite() {
         true => distance_to_decoded(vector, &both, lo, sixteenth),
@@ -260,14 +260,8 @@ impl Sq8<'_> {
 
     /// The header's part in distances.
     pub fn terms(&self) -> Terms {
-        let (lo, step) = self.scale();
-        Terms {
-            dimensions: self.codes.len() as f64,
-            lo,
-            step,
-            sum: step * f64::from(self.header.code_sum),
-            norm_squared: step * step * f64::from(self.header.code_norm_squared),
-        }
+        let Header { code_sum, code_norm_squared, .. } = self.header;
+        Terms::new(self.codes.len(), self.scale(), code_sum.into(), code_norm_squared.into())
     }
 
     fn scale(&self) -> (f64, f64) {
@@ -287,6 +281,17 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Of codes with an offset and a step, which have this sum and this squared length.
+    fn new(dimensions: usize, (lo, step): (f64, f64), code_sum: f64, code_norm_squared: f64) -> Self {
+        Self {
+            dimensions: dimensions as f64,
+            lo,
+            step,
+            sum: step * code_sum,
+            norm_squared: step * step * code_norm_squared,
+        }
+    }
+
     /// `<x^, y^>` from the product of the codes.
     fn dot(&self, other: &Terms, product: f64) -> f64 {
         self.dimensions * self.lo * other.lo

@@ -427,9 +427,10 @@ fn alpha_for(metric: Metric, m: usize) -> Alpha {
 ///
 /// Up to twenty wider, and by two for each row beyond the tenth: estimates err, and what they misjudge is the rim of the beam, which
 /// matters the more, the narrower it is, and the nearer the rows come to it. It matters most where nodes have fewer links than 2 m
-/// to fill a page: of 200,000 synthetic rows of 768 dimensions (25 links), pgvector finds .9701/.9970/.9994 at ef 40/100/200, ten wider found
-/// .9598/.9925/.9987, twenty wider .9743/.9943/.9990 (PostgreSQL 18, one build each); in the laboratory ten wider .9578/.9928/.9982, twenty wider .9718/.9939/.9983. (Insertions by beams
-/// of 64 and 72 instead of 56, ten wider: .9592/.9929/.9981, .9603/.9939/.9986.)
+/// to fill a page. 200,000 synthetic rows of 768 dimensions (25 links), recall@10 of 1,000 queries at ef 40/100/200, PostgreSQL 18, one
+/// build each: pgvector .9701/.9970/.9994, ten wider .9598/.9925/.9987, twenty wider .9743/.9943/.9990. In the laboratory ten wider
+/// .9578/.9928/.9982, twenty wider .9718/.9939/.9983; ten wider, but insertions by beams of 64 and 72 instead of 56 (one thread),
+/// .9592/.9929/.9981 and .9603/.9939/.9986.
 ///
 /// Laboratory, m = 16, ef_construction = 64, recall@10 of 1,000 queries (Fashion-MNIST 500, the demo its 60) at ef
 /// 40/100/200; exact: plain nodes, 500 queries:

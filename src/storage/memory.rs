@@ -179,7 +179,9 @@ impl PageStore for MemoryPages {
         }
     }
 
-    fn announce(&self, _tid: IndexTid) {}
+    fn announce(&self, _tid: IndexTid) {
+        // All pages are here.
+    }
 
     fn change<R>(
         &self,

@@ -137,13 +137,12 @@ fn add_node<S: PageStore, K: Kind>(
             store.check_interrupts()?;
             let linked = kind.link_back(store, level as u8, link.id, &mut new, copies.known(link, met))?;
             is_linked |= linked.is_some();
-            if let Some(neighbour) = linked.and_then(|linked| linked.in_place_of)
+            if level == 0
+                && let Some(neighbour) = linked.and_then(|linked| linked.in_place_of)
                 && !given_up.contains(&neighbour)
             {
-                if level == 0 {
-                    // The way there is taken over below, for which its vector is read.
-                    store.prefetch(neighbour, kind.size(0, own).0).advance();
-                }
+                // The way there is taken over below, for which its vector is read.
+                store.prefetch(neighbour, kind.size(0, own).0).advance();
                 given_up.push(neighbour);
             }
         }
