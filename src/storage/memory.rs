@@ -7,7 +7,7 @@ use crate::kernels::{self, HUGE_PAGE, HugeArray, Prefetch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Pages are allocated in chunks of so many: what fits a huge page.
 const CHUNK: usize = HUGE_PAGE / size_of::<Slot>();
@@ -17,23 +17,23 @@ const SMALLEST_TUPLE: usize = 64;
 
 type Chunk = HugeArray<Slot, CHUNK>;
 
-/// Where a page and its lock are made when nodes are about to be written to it, which brings it to the cache. The lock shares a line
-/// of the cache with the page's header and first line pointers.
-#[repr(C, align(64))]
-struct Slot(OnceLock<RwLock<Page>>);
+/// A page, made when nodes are about to be written to it, which brings it to the cache, and its lock. What is looked at first, the lock, whether
+/// there is a page, and the page's header and first line pointers, shares a line of the cache.
+#[repr(align(64))]
+struct Slot(RwLock<Option<Page>>);
 
-impl Slot {
-    /// The page; if nobody made it yet, an empty one of this kind.
-    #[inline]
-    fn page(&self, kind: PageKind) -> &RwLock<Page> {
-        self.0.get().unwrap_or_else(|| self.make_page(kind))
-    }
-
+/// The page of a slot; if there was none, an empty one of this kind.
+#[inline]
+fn made(page: &mut Option<Page>, kind: PageKind) -> &mut Page {
     /// Apart, as it needs a page's size of the stack.
     #[cold]
     #[inline(never)]
-    fn make_page(&self, kind: PageKind) -> &RwLock<Page> {
-        self.0.get_or_init(|| RwLock::new(Page::new(kind)))
+    fn make(page: &mut Option<Page>, kind: PageKind) -> &mut Page {
+        page.insert(Page::new(kind))
+    }
+    match page {
+        Some(page) => page,
+        None => make(page, kind),
     }
 }
 
@@ -45,7 +45,7 @@ fn place_of(block: u32) -> (usize, usize) {
 
 /// A chunk without pages; `None` if there is no memory for it.
 fn new_chunk() -> Option<Chunk> {
-    HugeArray::new(|| Slot(OnceLock::new()))
+    HugeArray::new(|| Slot(RwLock::new(None)))
 }
 
 /// Pages that many threads read and change at once.
@@ -106,7 +106,7 @@ impl MemoryPages {
             (used < self.limit).then_some(used + 1)
         });
         let block = taken.map_err(|_| Error::OutOfMemory)?;
-        self.slot(block)?.page(kind);
+        made(&mut *self.write(block)?, kind);
         Ok(block)
     }
 
@@ -131,9 +131,8 @@ impl MemoryPages {
     }
 
     #[inline]
-    fn page(&self, block: u32) -> Result<&RwLock<Page>> {
-        // The meta page is made with the store.
-        Ok(self.slot(block)?.page(PageKind::Nodes))
+    fn write(&self, block: u32) -> Result<RwLockWriteGuard<'_, Option<Page>>> {
+        Ok(self.slot(block)?.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where a page is, if it exists. For hints.
@@ -142,20 +141,17 @@ impl MemoryPages {
         let (chunk, index) = place_of(block);
         self.chunks.get(chunk)?.get()?.as_ref()?.get(index)
     }
-
-    fn write(&self, block: u32) -> Result<std::sync::RwLockWriteGuard<'_, Page>> {
-        Ok(self.page(block)?.write().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// A page locked against changes.
-pub struct MemoryPage<'a>(RwLockReadGuard<'a, Page>);
+pub struct MemoryPage<'a>(RwLockReadGuard<'a, Option<Page>>);
 
 impl Deref for MemoryPage<'_> {
     type Target = Page;
 
+    #[inline]
     fn deref(&self) -> &Page {
-        &self.0
+        self.0.as_ref().unwrap_or(&Page::NEW)
     }
 }
 
@@ -164,7 +160,7 @@ impl PageStore for MemoryPages {
 
     #[inline]
     fn read(&self, block: u32) -> Result<MemoryPage<'_>> {
-        Ok(MemoryPage(self.page(block)?.read().unwrap_or_else(PoisonError::into_inner)))
+        Ok(MemoryPage(self.slot(block)?.0.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     #[inline]
@@ -189,19 +185,20 @@ impl PageStore for MemoryPages {
         change: impl FnOnce(&mut [&mut Page]) -> Result<Option<R>>,
     ) -> Result<Option<R>> {
         if let &[block] = blocks {
-            return change(&mut [&mut *self.write(block)?]);
+            return change(&mut [made(&mut *self.write(block)?, PageKind::Nodes)]);
         }
         let mut guards = Vec::with_capacity(blocks.len());
         for &block in blocks {
             guards.push(self.write(block)?);
         }
-        let mut pages: Vec<&mut Page> = guards.iter_mut().map(|guard| &mut **guard).collect();
+        let mut pages: Vec<&mut Page> =
+            guards.iter_mut().map(|guard| made(guard, PageKind::Nodes)).collect();
         change(&mut pages)
     }
 
     fn place<R>(&self, length: usize, fill: impl FnOnce(u32, &mut Page) -> Result<R>) -> Result<R> {
         let mut was_freed = false;
-        let (block, mut page) = loop {
+        let (block, mut guard) = loop {
             let open = self.open_pages().get_mut(&length).and_then(Vec::pop);
             let Some(block) = open.or_else(|| {
                 was_freed = true;
@@ -210,15 +207,16 @@ impl PageStore for MemoryPages {
                 let block = self.extend(PageKind::Nodes)?;
                 break (block, self.write(block)?);
             };
-            let page = self.write(block)?;
+            let mut guard = self.write(block)?;
             // A page can be known twice, and have been filled by who knew it first.
-            if page.has_room(length) {
-                break (block, page);
+            if made(&mut guard, PageKind::Nodes).has_room(length) {
+                break (block, guard);
             }
         };
-        let result = fill(block, &mut page)?;
+        let page = made(&mut guard, PageKind::Nodes);
+        let result = fill(block, page)?;
         let (has_room, free) = (page.has_room(length), page.free_space());
-        drop(page);
+        drop(guard);
         if has_room {
             self.open_pages().entry(length).or_default().push(block);
         } else if was_freed && free >= SMALLEST_TUPLE {

@@ -58,10 +58,13 @@ pub enum PageKind {
 pub struct Page([u8; PAGE_SIZE]);
 
 impl Page {
+    /// A page that was extended but never written.
+    pub const NEW: Self = Self([0; PAGE_SIZE]);
+
     /// An empty page.
     #[inline]
     pub fn new(kind: PageKind) -> Self {
-        let mut page = Page([0; PAGE_SIZE]);
+        let mut page = Self::NEW;
         page.initialise(kind);
         page
     }
