@@ -53,30 +53,32 @@ impl Visited {
 
     /// Adds an id as [`State::Reached`]; false if it was there, in whichever state.
     pub fn reach(&mut self, id: u64) -> bool {
-        let (slot, found) = self.find(id);
-        if !found {
-            self.fill(slot, id, State::Reached);
+        let word = self.pack(id, State::Reached);
+        let (slot, apart) = self.find(word);
+        let is_new = is_empty(apart);
+        if is_new {
+            self.put(slot, word, apart);
         }
-        !found
+        is_new
     }
 
     /// Turns an id, new or reached, into [`State::Admitted`]; false if it already was.
+    #[inline]
     pub fn admit(&mut self, id: u64) -> bool {
-        let (slot, found) = self.find(id);
-        if !found {
-            self.fill(slot, id, State::Admitted);
-            return true;
-        }
         let word = self.pack(id, State::Admitted);
-        self.slots.get_mut(slot).is_some_and(|stored| std::mem::replace(stored, word) != word)
+        let (slot, apart) = self.find(word);
+        if apart != 0 {
+            self.put(slot, word, apart);
+        }
+        apart != 0
     }
 
     /// Takes an admitted id back to [`State::Reached`], so that it can be admitted again.
     pub fn demote(&mut self, id: u64) {
-        let (slot, found) = self.find(id);
         let word = self.pack(id, State::Reached);
-        if found && let Some(stored) = self.slots.get_mut(slot) {
-            *stored = word;
+        let (slot, apart) = self.find(word);
+        if !is_empty(apart) {
+            self.slots[slot] = word;
         }
     }
 
@@ -96,29 +98,28 @@ impl Visited {
         self.epoch << EPOCH_SHIFT | id << STATE_BITS | state as u64
     }
 
-    /// The slot of an id, or the one where it belongs.
+    /// The slot of a word's id, or the empty one where it belongs, and the bits in which what is there differs from the word.
     #[inline]
-    fn find(&self, id: u64) -> (usize, bool) {
+    fn find(&self, word: u64) -> (usize, u64) {
         let mask = self.slots.len() - 1;
-        let mut slot = hash(id, self.shift);
+        let mut slot = hash(id_of(word), self.shift) & mask;
         loop {
-            let stored = self.slots[slot & mask];
-            if stored >> EPOCH_SHIFT != self.epoch {
-                return (slot & mask, false);
+            let apart = self.slots[slot] ^ word;
+            if is_empty(apart) || apart >> STATE_BITS == 0 {
+                return (slot, apart);
             }
-            if stored << (64 - EPOCH_SHIFT) >> (64 - ID_BITS) == id {
-                return (slot & mask, true);
-            }
-            slot += 1;
+            slot = (slot + 1) & mask;
         }
     }
 
-    #[inline]
-    fn fill(&mut self, slot: usize, id: u64, state: State) {
-        self.slots[slot] = self.pack(id, state);
-        self.len += 1;
-        if 3 * self.len > 2 * self.slots.len() {
-            self.grow();
+    /// Puts a word where [`find`](Self::find) says.
+    fn put(&mut self, slot: usize, word: u64, apart: u64) {
+        self.slots[slot] = word;
+        if is_empty(apart) {
+            self.len += 1;
+            if 3 * self.len > 2 * self.slots.len() {
+                self.grow();
+            }
         }
     }
 
@@ -129,7 +130,7 @@ impl Visited {
         let old = std::mem::replace(&mut self.slots, vec![0; larger]);
         for word in old {
             if word >> EPOCH_SHIFT == self.epoch {
-                let (slot, _) = self.find(word << (64 - EPOCH_SHIFT) >> (64 - ID_BITS));
+                let (slot, _) = self.find(word);
                 self.slots[slot] = word;
             }
         }
@@ -140,6 +141,17 @@ impl Default for Visited {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether a slot that differs from a word of the present epoch in these bits is of another epoch.
+#[inline]
+fn is_empty(apart: u64) -> bool {
+    apart >> EPOCH_SHIFT != 0
+}
+
+#[inline]
+fn id_of(word: u64) -> u64 {
+    word << (64 - EPOCH_SHIFT) >> (64 - ID_BITS)
 }
 
 /// The number of slots that keeps the table at most two thirds full.
