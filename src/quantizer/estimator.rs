@@ -258,6 +258,27 @@ mod tests {
         }
 
         #[test]
+        fn a_code_reversed_is_that_of_the_vectors_in_exchange(
+            d in 1usize..200, bits in 0usize..4, seed: u64, spread in 0.01f32..2.0,
+        ) {
+            let (bits, layout) = (ALL[bits], GroupLayout::new(d, ALL[bits]));
+            let (u, v) = (gaussian(d, seed), add(&gaussian(d, !seed), spread, &gaussian(d, seed)));
+            let (mut one, mut other) = [Geometry::L2Squared; 2].map(|geometry| Encoder::new(layout, geometry)).into();
+            one.encode(&v, &u);
+            let (reversed, fresh) = (one.reverse().expect("of L2"), other.encode(&u, &v));
+            prop_assert_eq!(reversed.code, fresh.code);
+            prop_assert_eq!(reversed.excess, fresh.excess);
+            let lengths = naive_dot(&u, &u) + naive_dot(&v, &v);
+            for (a, b) in [
+                (reversed.factors.add, fresh.factors.add),
+                (reversed.factors.rescale * lengths.sqrt() as f32, fresh.factors.rescale * lengths.sqrt() as f32),
+            ] {
+                prop_assert!(f64::from((a - b).abs()) <= 1e-5 * lengths, "{bits:?} {a} {b}");
+            }
+            prop_assert!(Encoder::new(layout, Geometry::NegativeInnerProduct).reverse().is_none());
+        }
+
+        #[test]
         fn nothing_is_ever_nan(
             d in 1usize..70, bits in 0usize..4, seed: u64, bad: bool,
             scale in prop::sample::select(vec![0.0f32, 1e-45, 1e-38, 1e-20, 1e15, 1e19, 1e37]),

@@ -38,9 +38,13 @@ pub struct Encoder {
     codes: Vec<u8>,
     planes: Vec<u64>,
     code: Vec<u8>,
+    /// Of the last residual.
+    sums: Sums,
+    reversed: Vec<u8>,
 }
 
 /// Sums from which the factors and the excess follow.
+#[derive(Clone, Copy, Default)]
 struct Sums {
     /// What of the origin is taken from the target to get r: 1, or alpha.
     scale: f64,
@@ -65,6 +69,8 @@ impl Encoder {
             codes: vec![0; bytes],
             planes: vec![0; planes],
             code: vec![0; layout.lane_bytes()],
+            sums: Sums::default(),
+            reversed: vec![0; layout.lane_bytes()],
         }
     }
 
@@ -83,7 +89,7 @@ impl Encoder {
                 (scale, f64::from(norm_squared), Some(norm_squared - product))
             }
         };
-        let sums = match self.layout.bits() {
+        self.sums = match self.layout.bits() {
             Bits::One => self.encode_signs(target, origin, scale),
             _ => self.encode_levels(target, origin, scale),
         };
@@ -93,8 +99,31 @@ impl Encoder {
         if self.layout.bits() == Bits::Eight {
             self.code.copy_from_slice(&self.codes);
         }
-        let excess = excess.unwrap_or(sums.norm_squared as f32);
-        Neighbour { code: &self.code, factors: self.factors(sums, origin_norm_squared), excess }
+        let excess = excess.unwrap_or(self.sums.norm_squared as f32);
+        Neighbour { code: &self.code, factors: self.factors(self.sums, origin_norm_squared), excess }
+    }
+
+    /// What [`encode`](Self::encode) would make of its last arguments in exchange: the code of that origin about that target. Where a
+    /// residual is 0, or between two levels, the other one of two equally good codes. `None` where that takes another residual.
+    ///
+    /// For L2 the residual is -r, of which -x is the code, and `<-x, u^ + r> = -(<x, u^> + <x, r>)`.
+    pub fn reverse(&mut self) -> Option<Neighbour<'_>> {
+        if self.geometry != Geometry::L2Squared {
+            return None;
+        }
+        self.reversed.iter_mut().zip(&self.code).for_each(|(reversed, code)| *reversed = !code);
+        if self.layout.bits() != Bits::Eight {
+            // Bits past the last dimension are zero.
+            let used = u64::MAX >> (self.layout.dimensions().wrapping_neg() % 64);
+            for plane in self.reversed.chunks_exact_mut(8 * self.layout.words()) {
+                if let Some(last) = plane.last_chunk_mut() {
+                    *last = (u64::from_le_bytes(*last) & used).to_le_bytes();
+                }
+            }
+        }
+        let sums = Sums { origin: -(self.sums.origin + self.sums.along), ..self.sums };
+        let excess = sums.norm_squared as f32;
+        Some(Neighbour { code: &self.reversed, factors: self.factors(sums, 0.0), excess })
     }
 
     fn encode_signs(&mut self, target: &[f32], origin: &[f32], scale: f32) -> Sums {

@@ -10,8 +10,8 @@ use super::value::{Floats, PlainValue, numbers};
 use crate::hnsw::{Alpha, Decision, Flags, Frontier, MAX_LINKS, Newcomer};
 use crate::metric::Metric;
 use crate::quantizer::{
-    Bits, Encoder, Estimates, Estimator, Fine, FineHeader, Frame, MAX_ESTIMATES, Magnitude, Measured,
-    Neighbour, Query, Sq8, sq8,
+    Bits, Encoder, Estimates, Estimator, Factors, Fine, FineHeader, Frame, MAX_ESTIMATES, Magnitude,
+    Measured, Neighbour, Query, Sq8, sq8,
 };
 use std::sync::Arc;
 
@@ -64,6 +64,11 @@ impl OwnSq8 {
         Sq8 { header: self.header, codes: &self.codes }
     }
 
+    /// Whether it is this vector, but for the error.
+    fn is(&self, Sq8 { header: sq8::Header { lo, step, .. }, codes }: Sq8<'_>) -> bool {
+        (self.header.lo, self.header.step) == (lo, step) && *self.codes == *codes
+    }
+
     fn fine(&self) -> Option<Fine<'_>> {
         self.fine.as_ref().map(|(header, codes)| Fine { header: *header, codes })
     }
@@ -80,12 +85,40 @@ pub struct FusedTarget {
     own: OwnSq8,
     decoded: Vec<f32>,
     encoder: Encoder,
+    back: BackCodes,
     /// The vector of the node at the other end.
     other_decoded: Vec<f32>,
     /// Of the node which is to hold the link: its neighbours, their distances to it, and to the new node.
     neighbours: Vec<IndexTid>,
     to_neighbours: Vec<f32>,
     between: Estimates,
+}
+
+/// Codes of a node's vector about those of the nodes that it was linked to, for the links back.
+#[derive(Default)]
+struct BackCodes {
+    links: Vec<(IndexTid, Factors, f32)>,
+    codes: Vec<u8>,
+}
+
+impl BackCodes {
+    fn clear(&mut self) {
+        self.links.clear();
+        self.codes.clear();
+    }
+
+    fn push(&mut self, from: IndexTid, Neighbour { code, factors, excess }: Neighbour<'_>) {
+        self.links.push((from, factors, excess));
+        self.codes.extend_from_slice(code);
+    }
+
+    /// The code for the link from a node.
+    fn get(&self, from: IndexTid) -> Option<Neighbour<'_>> {
+        let link = self.links.iter().position(|link| link.0 == from)?;
+        let (_, factors, excess) = self.links[link];
+        let code = self.codes.chunks_exact(self.codes.len() / self.links.len()).nth(link)?;
+        Some(Neighbour { code, factors, excess })
+    }
 }
 
 impl FusedKind {
@@ -227,7 +260,7 @@ impl Kind for FusedKind {
     }
 
     fn is_same(&self, one: &OwnSq8, other: &OwnSq8) -> bool {
-        one.header.lo == other.header.lo && one.header.step == other.header.step && one.codes == other.codes
+        one.is(other.borrow())
     }
 
     #[inline]
@@ -273,7 +306,7 @@ impl Kind for FusedKind {
     fn add_links(&self, level: u8, tuple: &mut [u8], node: &mut FusedTarget, links: &[NewLink<'_, OwnSq8>]) {
         let layout = self.layout(level);
         let Some(view) = self.view(level, tuple) else { return };
-        let FusedTarget { decoded, encoder, other_decoded, neighbours, .. } = node;
+        let FusedTarget { decoded, encoder, back, other_decoded, neighbours, .. } = node;
         view.neighbours_into(neighbours);
         let mut flags = view.flags();
         let mut node = FusedMut { layout, tuple };
@@ -281,6 +314,9 @@ impl Kind for FusedKind {
         for (slot, link) in (neighbours.len()..layout.slots()).zip(added) {
             link.own.borrow().decode(other_decoded);
             node.set_link(slot, link.to, encoder.encode(other_decoded, decoded));
+            if let Some(code) = encoder.reverse() {
+                back.push(link.to, code);
+            }
             flags.set(slot, link.is_filler);
         }
         node.set_flags(&flags);
@@ -300,8 +336,13 @@ impl Kind for FusedKind {
         for (slot, neighbour) in node.neighbours().enumerate() {
             let Some(own) = own_of(neighbour)? else { continue };
             own.borrow().decode(&mut target);
-            let fresh = encoder.encode(&target, &origin);
-            if !is_alike(self.base.group_layout().bits(), size, fresh, node.link(slot, &mut code)) {
+            let (bits, stored) = (self.base.group_layout().bits(), node.link(slot, &mut code));
+            if is_alike(bits, size, encoder.encode(&target, &origin), stored) {
+                continue;
+            }
+            // Or it was made at the other end.
+            encoder.encode(&origin, &target);
+            if !encoder.reverse().is_some_and(|fresh| is_alike(bits, size, fresh, stored)) {
                 stale.push(neighbour);
             }
         }
@@ -314,12 +355,14 @@ impl Kind for FusedKind {
             own: OwnSq8 { fine: None, ..own.clone() },
             decoded: vec![0.0; dimensions],
             encoder: self.encoder(),
+            back: BackCodes::default(),
             other_decoded: vec![0.0; dimensions],
             neighbours: Vec::new(),
             to_neighbours: Vec::new(),
             between: Estimates::new(),
         });
         target.own.set(own.borrow());
+        target.back.clear();
         own.borrow().decode(&mut target.decoded);
         target
     }
@@ -330,7 +373,7 @@ impl Kind for FusedKind {
         level: u8,
         node: IndexTid,
         new: &mut NewNode<'_, Self>,
-        known: Known<'_>,
+        known: Known<'_, OwnSq8>,
     ) -> Result<Option<Linked>> {
         let slots = self.layout(level).slots();
         self.link(store, level, node, new, Some(known), |newcomer, flags, _| newcomer.decide(flags, slots))
@@ -362,12 +405,13 @@ impl FusedKind {
         level: u8,
         node: IndexTid,
         new: &mut NewNode<'_, Self>,
-        known: Option<Known<'_>>,
+        known: Option<Known<'_, OwnSq8>>,
         decide: impl Fn(Newcomer<'_>, Flags, &[IndexTid]) -> Decision,
     ) -> Result<Option<Linked>> {
         let layout = self.layout(level);
         let NewNode { tid: to, query, target } = new;
-        let FusedTarget { own, decoded, encoder, other_decoded, neighbours, to_neighbours, between } = target;
+        let FusedTarget { own, decoded, encoder, back, other_decoded, neighbours, to_neighbours, between } =
+            target;
         let mut linked = None;
         let written = change_tuple(store, node, |tuple| {
             let Some(view) = self.view(level, tuple) else { return Ok(None) };
@@ -382,7 +426,7 @@ impl FusedKind {
             let distance = sq8::distance((&vector.terms(), vector.codes), own.compared(), geometry);
             view.distances_into(vector.distance_to_itself(geometry), to_neighbours);
             let groups = view.groups();
-            match known.filter(|known| known.estimates.all().len() == neighbours.len()) {
+            match known.as_ref().filter(|known| known.estimates.all().len() == neighbours.len()) {
                 Some(known) => {
                     between.copy(known.estimates);
                     query.estimator.restart(groups, between, known.distance, distance);
@@ -390,7 +434,7 @@ impl FusedKind {
                 None => query.estimator.estimate(groups, distance, f32::INFINITY, between),
             }
             let between = between.all_mut();
-            if let Some(Known { met, .. }) = known {
+            if let Some(Known { met, .. }) = &known {
                 for (between, &neighbour) in between.iter_mut().zip(&*neighbours) {
                     *between = met.distance_or(neighbour, *between);
                 }
@@ -399,9 +443,13 @@ impl FusedKind {
             let Decision::Write { slot, flags } = decide(newcomer, view.flags(), neighbours) else {
                 return Ok(None);
             };
-            vector.decode(other_decoded);
+            let code = known.as_ref().filter(|known| known.own.is(vector)).and_then(|_| back.get(node));
+            let code = code.unwrap_or_else(|| {
+                vector.decode(other_decoded);
+                encoder.encode(decoded, other_decoded)
+            });
             let mut node = FusedMut { layout, tuple };
-            node.set_link(slot, *to, encoder.encode(decoded, other_decoded));
+            node.set_link(slot, *to, code);
             node.set_flags(&flags);
             Ok(Some(Linked { in_place_of: neighbours.get(slot).copied() }))
         })?;

@@ -95,8 +95,9 @@ impl<Own> Copies<Own> {
     }
 
     /// What is known for a link back from the node that a link leads to.
-    pub fn known<'a>(&'a self, link: &Link<IndexTid, Candidate>, met: &'a Met) -> Known<'a> {
-        Known { met, estimates: &self.all[link.payload.copy].1, distance: link.distance }
+    pub fn known<'a>(&'a self, link: &Link<IndexTid, Candidate>, met: &'a Met) -> Known<'a, Own> {
+        let (own, estimates) = &self.all[link.payload.copy];
+        Known { own, met, estimates, distance: link.distance }
     }
 
     /// Starts over: no candidate of an earlier search means anything any more.

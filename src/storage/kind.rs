@@ -130,7 +130,7 @@ pub trait Kind: Sized {
         level: u8,
         node: IndexTid,
         new: &mut NewNode<'_, Self>,
-        known: Known<'_>,
+        known: Known<'_, Self::Own>,
     ) -> Result<Option<Linked>>;
 
     /// Links `node` to the new node whether it is the better for it or not, so that a path leads there. A full node
@@ -158,14 +158,15 @@ pub struct NewNode<'a, K: Kind> {
 }
 
 /// What the search for a new node's neighbours learnt.
-#[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct Known<'a, Own> {
+    /// The vector, as it was then, of the node which is to be linked to the new one.
+    pub own: &'a Own,
     /// Nodes whose distances to the new one are known.
     pub met: &'a Met,
-    /// How far the neighbours of the node which is to be linked to it seemed to be from it. Others may be its neighbours by
+    /// How far that node's neighbours seemed to be from the new node. Others may be its neighbours by
     /// now, as many as before: then the node errs in what it decides.
     pub estimates: &'a Estimates,
-    /// The node's own distance, from which they started, but for one that is not a number.
+    /// That node's own distance, from which they started, but for one that is not a number.
     pub distance: f32,
 }
 

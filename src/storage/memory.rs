@@ -191,8 +191,7 @@ impl PageStore for MemoryPages {
         for &block in blocks {
             guards.push(self.write(block)?);
         }
-        let mut pages: Vec<&mut Page> =
-            guards.iter_mut().map(|guard| made(guard, PageKind::Nodes)).collect();
+        let mut pages: Vec<&mut Page> = guards.iter_mut().map(|guard| made(guard, PageKind::Nodes)).collect();
         change(&mut pages)
     }
 

@@ -199,7 +199,7 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         level: u8,
         node: IndexTid,
         NewNode { tid: to, target, .. }: &mut NewNode<'_, Self>,
-        _known: Known<'_>,
+        _known: Known<'_, Self::Own>,
     ) -> Result<Option<Linked>> {
         let (layout, to) = (self.layout(level), *to);
         for _ in 0..ATTEMPTS {
