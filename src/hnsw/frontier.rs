@@ -1,6 +1,7 @@
 //! Where a search may go next: the beam, what was seen, and, for a search that can be resumed, what fell off.
 
 use super::TupleId;
+use super::select::Alpha;
 use super::visited::Visited;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -57,6 +58,59 @@ pub(super) enum Intake {
     Closed,
 }
 
+/// How widely a level is searched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beam {
+    /// Most entries.
+    pub width: usize,
+    pub intake: Intake,
+    /// None where every entry is visited.
+    pub tail: Option<Tail>,
+}
+
+impl Beam {
+    /// For a search that does not go on afterwards, and visits every entry.
+    pub fn of(width: usize) -> Self {
+        Self { width, intake: Intake::Beam, tail: None }
+    }
+
+    /// For nodes that a new one is to be linked to.
+    pub fn of_insertion(width: usize, alpha: Alpha) -> Self {
+        Self { tail: Tail::of(width, alpha), ..Self::of(width) }
+    }
+}
+
+/// Which of a beam's last entries are not visited: those that are alpha times as far as one in its middle, from the first such on.
+///
+/// The more dimensions the data really has, the nearer to each other the entries are, and the more of them are needed for good
+/// links. `storage/fused.rs` has the figures.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    /// Index of the first entry that may be left out.
+    first: usize,
+    /// Index of the entry that it is compared with.
+    middle: usize,
+    alpha: Alpha,
+}
+
+impl Tail {
+    /// Of a beam of `width` entries; none where alpha tells nothing.
+    fn of(width: usize, alpha: Alpha) -> Option<Self> {
+        let middle = (width * 3 / 7).saturating_sub(1);
+        (alpha != Alpha::ONE).then_some(Self { first: width * 5 / 7, middle, alpha })
+    }
+
+    /// Whether the beam is to be visited no further than to this entry.
+    #[inline]
+    fn begins_at<Id>(&self, index: usize, beam: &[Entry<Id>]) -> bool {
+        index >= self.first
+            && beam
+                .get(self.middle)
+                .zip(beam.get(index))
+                .is_some_and(|(middle, entry)| self.alpha.is_beyond(middle.estimate, entry.estimate))
+    }
+}
+
 /// The candidates of a search of one level: neighbours are offered to it, and the nearest unvisited one is taken out.
 ///
 /// The *beam* is the first `width` entries of one array in order of their estimates, visited and unvisited ones
@@ -69,6 +123,7 @@ pub struct Frontier<Id> {
     confirmed: usize,
     discounted: usize,
     intake: Intake,
+    tail: Option<Tail>,
     beam: Vec<Entry<Id>>,
     /// Index of the first unvisited entry.
     next: usize,
@@ -87,6 +142,7 @@ impl<Id: TupleId> Frontier<Id> {
             confirmed: 0,
             discounted: 0,
             intake: Intake::Beam,
+            tail: None,
             beam: Vec::new(),
             next: 0,
             seen: Visited::new(),
@@ -185,14 +241,15 @@ impl<Id: TupleId> Frontier<Id> {
         entries.map(|&Entry { estimate, id, .. }| Candidate { estimate, id })
     }
 
-    /// Starts over, for a search of `level` with a beam of `width`.
-    pub(super) fn reset(&mut self, level: u8, width: usize, intake: Intake) {
+    /// Starts over, for a search of `level`.
+    pub(super) fn reset(&mut self, level: u8, Beam { width, intake, tail }: Beam) {
         self.level = level;
         self.width = width.max(1);
         self.reserve = 0;
         self.confirmed = 0;
         self.discounted = 0;
         self.intake = intake;
+        self.tail = tail;
         self.beam.clear();
         self.next = 0;
         self.seen.clear();
@@ -224,6 +281,9 @@ impl<Id: TupleId> Frontier<Id> {
 
     /// Takes out the nearest unvisited candidate. It goes on to count as an entry of the beam.
     pub(super) fn pop(&mut self) -> Option<Candidate<Id>> {
+        if self.tail.is_some_and(|tail| tail.begins_at(self.next, &self.beam)) {
+            return None;
+        }
         let entry = self.beam.get_mut(self.next).filter(|_| self.next < self.width)?;
         entry.visited = true;
         let candidate = Candidate { estimate: entry.estimate, id: entry.id };
@@ -317,7 +377,7 @@ mod tests {
 
     fn frontier(width: usize, intake: Intake) -> Frontier<u32> {
         let mut frontier = Frontier::new();
-        frontier.reset(0, width, intake);
+        frontier.reset(0, Beam { intake, ..Beam::of(width) });
         frontier
     }
 
@@ -400,6 +460,21 @@ mod tests {
         assert_eq!(dead.id, 1);
         frontier.discount(dead);
         assert_eq!(drain(&mut frontier), [4, 5]);
+    }
+
+    #[test]
+    fn a_tail_that_is_far_is_not_visited() {
+        let visited = |estimate: fn(u32) -> f32, alpha| {
+            let mut frontier = Frontier::new();
+            frontier.reset(0, Beam::of_insertion(14, Alpha::of_proportional(alpha)));
+            (0..20u32).for_each(|id| frontier.offer_estimate(id, estimate(id)));
+            drain(&mut frontier).len()
+        };
+        assert_eq!(visited(|id| 100.0 + id as f32, 1.1), 14);
+        assert_eq!(visited(|id| 100.0 + id as f32, 1.0), 14);
+        // Entry 5 is the middle, and entry 10 the first that may be left out.
+        assert_eq!(visited(|id| if id < 12 { 10.0 } else { 11.1 }, 1.1), 12);
+        assert_eq!(visited(|id| if id < 6 { 10.0 } else { 11.1 }, 1.1), 10);
     }
 
     #[test]

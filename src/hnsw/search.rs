@@ -1,7 +1,7 @@
 //! The one beam search (the paper's Algorithm 2): scans, inserts, the descent through the upper levels and vacuum's
 //! repair all run [`Search::expand`].
 
-use super::frontier::{Candidate, Frontier, Intake};
+use super::frontier::{Beam, Candidate, Frontier, Intake};
 use super::{DESCENT_BEAM, EntryPoint, Graph, MAX_LEVEL, TupleId, UPPER_BEAM, Visit};
 
 /// How often a search starts again when the way down from the entry point was freed under its feet.
@@ -84,7 +84,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
             Mode::Once => Intake::Beam,
             Mode::Resumable => Intake::BeamAndKept,
         };
-        let entry = self.search_down_to(graph, 0, width, intake)?;
+        let entry = self.search_down_to(graph, 0, Beam { intake, ..Beam::of(width) })?;
         self.put_in_order();
         self.ready = if entry.is_some() { count.max(1).min(self.hits.len()) } else { 0 };
         Ok(())
@@ -141,15 +141,14 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
     }
 
     /// Goes down from the entry point with a narrow beam, and searches `level`, or the entry point's if that is
-    /// lower, with a beam of `width`.
+    /// lower, with `beam`.
     ///
     /// `None` if the graph is empty. A search that loses its way, because vacuum freed it, starts again.
     pub(super) fn search_down_to<G>(
         &mut self,
         graph: &mut G,
         level: u8,
-        width: usize,
-        intake: Intake,
+        beam: Beam,
     ) -> Result<Option<EntryPoint<Id>>, G::Error>
     where
         G: Graph<Id = Id, Payload = Payload>,
@@ -166,9 +165,9 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
             self.start_from(Some(entry.id));
             for upper in (level + 1..=entry.level).rev() {
                 let width = if upper == 1 { DESCENT_BEAM } else { UPPER_BEAM };
-                self.search_level(graph, upper, width, Intake::Beam)?;
+                self.search_level(graph, upper, Beam::of(width))?;
             }
-            if self.search_level(graph, level.min(entry.level), width, intake)? {
+            if self.search_level(graph, level.min(entry.level), beam)? {
                 return Ok(Some(entry));
             }
             lost = Some(entry.id);
@@ -181,7 +180,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
 
     /// Makes one tuple, of unknown distance, the only seed of the next search.
     pub(super) fn start_from(&mut self, id: Option<Id>) {
-        self.frontier.reset(0, 1, Intake::Beam);
+        self.frontier.reset(0, Beam::of(1));
         self.hits.clear();
         self.payloads.clear();
         self.seeds.clear();
@@ -191,13 +190,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
     /// Searches one level from the seeds which the level above handed down, and collects seeds for the one below.
     ///
     /// False if none of the seeds is there any longer.
-    pub(super) fn search_level<G>(
-        &mut self,
-        graph: &mut G,
-        level: u8,
-        width: usize,
-        intake: Intake,
-    ) -> Result<bool, G::Error>
+    pub(super) fn search_level<G>(&mut self, graph: &mut G, level: u8, beam: Beam) -> Result<bool, G::Error>
     where
         G: Graph<Id = Id, Payload = Payload>,
     {
@@ -205,7 +198,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         self.payloads.clear();
         self.below.clear();
         self.visits = 0;
-        self.frontier.reset(level, width, intake);
+        self.frontier.reset(level, beam);
         for Candidate { estimate, id } in self.seeds.drain(..) {
             self.frontier.offer_estimate(id, estimate);
         }
@@ -232,7 +225,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         self.start_from(None);
         self.below.clear();
         self.visits = 0;
-        self.frontier.reset(level, width, Intake::Beam);
+        self.frontier.reset(level, Beam::of(width));
         self.frontier.offer_estimate(id, f32::INFINITY);
         let Some(candidate) = self.frontier.pop() else { return Ok(None) };
         if !self.step(graph, candidate)? {
@@ -317,7 +310,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         Ok(true)
     }
 
-    /// The stopping rule: a search goes on while its beam holds an unvisited entry.
+    /// The stopping rule: a search goes on while its beam holds an unvisited entry that is worth a visit.
     #[inline]
     fn next_candidate(&mut self) -> Option<Candidate<Id>> {
         self.frontier.pop()

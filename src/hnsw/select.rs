@@ -27,6 +27,12 @@ impl Alpha {
         Self { factor: alpha, shift: alpha - 1.0 }
     }
 
+    /// Whether what is at distance `far` is more than alpha times as far as what is at distance `near`.
+    #[inline]
+    pub fn is_beyond(self, near: f32, far: f32) -> bool {
+        self.factor * near + self.shift < far
+    }
+
     /// Whether a link hides a neighbour behind it, which is not nearer to the node than the link (at distance `link`) is.
     ///
     /// A tie between the two ways hides only among neighbours at one distance. If an equal vector did not hide the next
@@ -34,9 +40,7 @@ impl Alpha {
     /// would, too.
     #[inline]
     pub fn hides(self, link: f32, between: f32, distance: f32) -> bool {
-        (self.factor * between + self.shift < distance)
-            | between.is_nan()
-            | ((between == distance) & (link == distance))
+        self.is_beyond(between, distance) | between.is_nan() | ((between == distance) & (link == distance))
     }
 }
 
