@@ -111,7 +111,7 @@ fn searches(c: &mut Criterion, index: &Index, queries: &[&[f32]]) {
                 let query = index.kind.query(asked.next().map_or(&[], Vec::as_slice));
                 let mut reader = Reader::new(&index.pages, &index.kind, query, Scan);
                 search
-                    .begin(&mut reader, index.kind.search_width(ef, 10), ef, Mode::Once)
+                    .begin(&mut reader, index.kind.beam(ef, 10), ef, Mode::Once)
                     .is_ok_and(|()| black_box(search.next_hit()).is_some())
             })
         });

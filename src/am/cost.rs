@@ -1,10 +1,9 @@
 //! What the planner is told about a scan.
 
 use super::index::Index;
-use super::scan::USUAL_ROWS;
 use crate::hnsw::{DESCENT_BEAM, UPPER_BEAM};
 use crate::settings;
-use crate::storage::{NodeKind, estimated_search_width};
+use crate::storage::{NodeKind, USUAL_ROWS, usual_visits};
 use pgrx::{pg_guard, pg_sys};
 
 /// Share of a heap page's cost that a visit costs in arithmetic, in multiples of `cpu_operator_cost`: some thirty estimates
@@ -56,7 +55,7 @@ pub unsafe extern "C-unwind" fn amcostestimate(
         let rows = if is_limited { limit as usize } else { USUAL_ROWS };
         let ef_search = settings::EF_SEARCH.get() as usize;
         let width = match meta.kind {
-            NodeKind::Fused => estimated_search_width(ef_search, rows),
+            NodeKind::Fused => usual_visits(ef_search, rows),
             NodeKind::Plain => ef_search,
         };
         let visits = visits(info.tuples, meta.m as f64, width as f64);

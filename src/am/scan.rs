@@ -7,10 +7,10 @@
 use super::index::{Index, Nodes, with_nodes};
 use super::memory::work_mem;
 use super::method::rows_in_lists;
-use crate::hnsw::{Limits, Mode, Search};
+use crate::hnsw::{Beam, Limits, Mode, Search};
 use crate::quantizer::Measured;
 use crate::settings::{self, IterativeScan, ListScan};
-use crate::storage::{Found, HeapTid, IndexTid, Kind, Meta, Reader, Scan};
+use crate::storage::{Found, HeapTid, IndexTid, Kind, Meta, Reader, Scan, USUAL_ROWS};
 use std::collections::{HashSet, VecDeque};
 
 /// What a scan keeps between calls.
@@ -107,9 +107,6 @@ struct Second {
     handed_out: HashSet<HeapTid>,
 }
 
-/// Rows that a scan is taken to be for, if the plan does not tell.
-pub const USUAL_ROWS: usize = 10;
-
 /// Rows that the first search hands out, if the plan tells how many are read: some are dead, and some are only looked at to
 /// see that they come later.
 fn first_rows(wanted: Option<usize>) -> usize {
@@ -196,10 +193,12 @@ impl State {
             with_nodes!(&begun.nodes, kind => {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
                 let (rows, first) = (wanted.unwrap_or(USUAL_ROWS), first_rows(wanted));
-                let (width, widest) = (kind.search_width(ef, rows), kind.search_width(ef, ef));
-                self.index.expect(begun.search.begin(&mut reader, width, ef, mode));
-                let is_all = mode == Mode::Resumable || begun.search.visits() < width as u64;
-                begun.second = (width < widest && first < ef && !is_all).then(|| Second {
+                let (beam, widest) = (kind.beam(ef, rows), kind.beam(ef, ef).width);
+                self.index.expect(begun.search.begin(&mut reader, beam, ef, mode));
+                let leaves_a_tail = begun.search.leaves_a_tail();
+                let is_all = begun.search.visits() < beam.width as u64 && !leaves_a_tail;
+                let has_more = !is_all && (leaves_a_tail || beam.width < widest && first < ef);
+                begun.second = (has_more && mode == Mode::Once).then(|| Second {
                     width: widest,
                     count: ef,
                     first,
@@ -218,7 +217,7 @@ impl State {
         if let Some(second) = begun.second.take() {
             with_nodes!(&begun.nodes, kind => {
                 let mut reader = Reader::new(&self.index.pages, kind, kind.query(&begun.query), Scan);
-                self.index.expect(begun.search.begin(&mut reader, second.width, second.width, Mode::Once));
+                self.index.expect(begun.search.begin(&mut reader, Beam::of(second.width), second.width, Mode::Once));
             });
             begun.hand_out(&mut self.rows, Batch::Second(second));
             return !self.rows.is_empty();

@@ -59,55 +59,51 @@ pub(super) enum Intake {
 }
 
 /// How widely a level is searched.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Beam {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Beam {
     /// Most entries.
     pub width: usize,
-    pub intake: Intake,
     /// None where every entry is visited.
     pub tail: Option<Tail>,
 }
 
 impl Beam {
-    /// For a search that does not go on afterwards, and visits every entry.
+    /// Of which every entry is visited.
     pub fn of(width: usize) -> Self {
-        Self { width, intake: Intake::Beam, tail: None }
+        Self { width, tail: None }
     }
 
     /// For nodes that a new one is to be linked to.
-    pub fn of_insertion(width: usize, alpha: Alpha) -> Self {
-        Self { tail: Tail::of(width, alpha), ..Self::of(width) }
+    pub(super) fn of_insertion(width: usize, alpha: Alpha) -> Self {
+        let tail = Tail { first: width * 5 / 7, middle: width * 3 / 7, alpha };
+        Self { width, tail: (alpha != Alpha::ONE).then_some(tail) }
     }
 }
 
-/// Which of a beam's last entries are not visited: those that are alpha times as far as one in its middle, from the first such on.
+/// Which of a beam's last entries are not visited: all from the first on that is alpha times as far as one nearer the middle.
 ///
-/// The more dimensions the data really has, the nearer to each other the entries are, and the more of them are needed for good
-/// links. `storage/fused.rs` has the figures.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tail {
-    /// Index of the first entry that may be left out.
-    first: usize,
-    /// Index of the entry that it is compared with.
-    middle: usize,
-    alpha: Alpha,
+/// How wide a beam has to be differs from query to query. Where many nodes are about as far as those that are sought, estimates
+/// err about which of them is nearer, and many ways lead there; where few are, what is much farther away is hardly the way to
+/// anything. (A search that ends by the distance of the k-th nearest: Al-Jazzazi et al., *Distance adaptive beam search for
+/// provably accurate graph-based nearest neighbor search*, 2025.) `storage/fused.rs` has the figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tail {
+    /// So many entries are visited at least.
+    pub first: usize,
+    /// The entry that others are compared with, counted from one.
+    pub middle: usize,
+    pub alpha: Alpha,
 }
 
 impl Tail {
-    /// Of a beam of `width` entries; none where alpha tells nothing.
-    fn of(width: usize, alpha: Alpha) -> Option<Self> {
-        let middle = (width * 3 / 7).saturating_sub(1);
-        (alpha != Alpha::ONE).then_some(Self { first: width * 5 / 7, middle, alpha })
-    }
-
-    /// Whether the beam is to be visited no further than to this entry.
+    /// Whether the beam is visited no further than to this entry.
     #[inline]
     fn begins_at<Id>(&self, index: usize, beam: &[Entry<Id>]) -> bool {
-        index >= self.first
-            && beam
-                .get(self.middle)
-                .zip(beam.get(index))
-                .is_some_and(|(middle, entry)| self.alpha.is_beyond(middle.estimate, entry.estimate))
+        let middle = self.middle.checked_sub(1).and_then(|middle| beam.get(middle));
+        let is_far = |(middle, entry): (&Entry<Id>, &Entry<Id>)| {
+            self.alpha.is_beyond(middle.estimate.max(self.alpha.zero()), entry.estimate)
+        };
+        index >= self.first && middle.zip(beam.get(index)).is_some_and(is_far)
     }
 }
 
@@ -242,7 +238,7 @@ impl<Id: TupleId> Frontier<Id> {
     }
 
     /// Starts over, for a search of `level`.
-    pub(super) fn reset(&mut self, level: u8, Beam { width, intake, tail }: Beam) {
+    pub(super) fn reset(&mut self, level: u8, Beam { width, tail }: Beam, intake: Intake) {
         self.level = level;
         self.width = width.max(1);
         self.reserve = 0;
@@ -257,7 +253,7 @@ impl<Id: TupleId> Frontier<Id> {
         self.fallen.clear();
     }
 
-    /// Empties the beam and fills it with the `width` nearest of the kept candidates; false if there are none.
+    /// Empties the beam and fills it with the `width` nearest of the kept candidates, all to be visited; false if there are none.
     pub(super) fn refill(&mut self, width: usize, intake: Intake) -> bool {
         while let Some(last) = self.beam.pop() {
             self.fell_off(last);
@@ -267,6 +263,7 @@ impl<Id: TupleId> Frontier<Id> {
         self.confirmed = 0;
         self.discounted = 0;
         self.intake = intake;
+        self.tail = None;
         self.next = 0;
         while self.beam.len() < self.width
             && let Some(Candidate { estimate, id }) = self.kept.pop()
@@ -279,9 +276,14 @@ impl<Id: TupleId> Frontier<Id> {
         !self.beam.is_empty()
     }
 
+    /// Whether an entry is left that is not to be visited.
+    pub(super) fn leaves_a_tail(&self) -> bool {
+        self.tail.is_some_and(|tail| tail.begins_at(self.next, &self.beam))
+    }
+
     /// Takes out the nearest unvisited candidate. It goes on to count as an entry of the beam.
     pub(super) fn pop(&mut self) -> Option<Candidate<Id>> {
-        if self.tail.is_some_and(|tail| tail.begins_at(self.next, &self.beam)) {
+        if self.leaves_a_tail() {
             return None;
         }
         let entry = self.beam.get_mut(self.next).filter(|_| self.next < self.width)?;
@@ -377,7 +379,7 @@ mod tests {
 
     fn frontier(width: usize, intake: Intake) -> Frontier<u32> {
         let mut frontier = Frontier::new();
-        frontier.reset(0, Beam { intake, ..Beam::of(width) });
+        frontier.reset(0, Beam::of(width), intake);
         frontier
     }
 
@@ -466,15 +468,31 @@ mod tests {
     fn a_tail_that_is_far_is_not_visited() {
         let visited = |estimate: fn(u32) -> f32, alpha| {
             let mut frontier = Frontier::new();
-            frontier.reset(0, Beam::of_insertion(14, Alpha::of_proportional(alpha)));
+            frontier.reset(0, Beam::of_insertion(14, Alpha::of_proportional(alpha)), Intake::Beam);
             (0..20u32).for_each(|id| frontier.offer_estimate(id, estimate(id)));
             drain(&mut frontier).len()
         };
         assert_eq!(visited(|id| 100.0 + id as f32, 1.1), 14);
         assert_eq!(visited(|id| 100.0 + id as f32, 1.0), 14);
-        // Entry 5 is the middle, and entry 10 the first that may be left out.
+        // Six entries are compared with no other, and ten are visited in any case.
         assert_eq!(visited(|id| if id < 12 { 10.0 } else { 11.1 }, 1.1), 12);
         assert_eq!(visited(|id| if id < 6 { 10.0 } else { 11.1 }, 1.1), 10);
+        assert_eq!(visited(|id| if id < 5 { 10.0 } else { 11.1 }, 1.1), 14);
+        // Estimates err below zero, of which nothing is a multiple.
+        assert_eq!(visited(|id| id as f32 - 19.0, 1.1), 14);
+    }
+
+    #[test]
+    fn a_tail_is_visited_when_the_search_goes_on() {
+        let mut frontier = Frontier::new();
+        let tail = Tail { first: 2, middle: 1, alpha: Alpha::of_proportional(1.5) };
+        frontier.reset(0, Beam { width: 6, tail: Some(tail) }, Intake::BeamAndKept);
+        (1..=6u32).for_each(|id| frontier.offer_estimate(id, id as f32));
+        assert_eq!(drain(&mut frontier), [1, 2]);
+        assert!(frontier.leaves_a_tail());
+        assert!(frontier.refill(6, Intake::BeamAndKept));
+        assert_eq!(drain(&mut frontier), [3, 4, 5, 6]);
+        assert!(!frontier.leaves_a_tail());
     }
 
     #[test]

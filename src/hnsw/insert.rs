@@ -1,6 +1,6 @@
 //! What inserting a node writes (the paper's Algorithm 1), decided by reading only.
 
-use super::frontier::Beam;
+use super::frontier::{Beam, Intake};
 use super::select::{Alpha, select};
 use super::{Graph, Hit, MAX_LEVEL, Met, Params, Search, TupleId};
 
@@ -108,7 +108,7 @@ impl<Id: TupleId, Payload> Planner<Id, Payload> {
         let beam = Beam::of_insertion(params.ef_construction, graph.alpha());
         let mut plan = Plan { duplicate: None, levels: Vec::new(), is_entry_point: true };
         plan.levels.resize_with(usize::from(level) + 1, LevelPlan::default);
-        let Some(entry) = self.search.search_down_to(graph, level, beam)? else {
+        let Some(entry) = self.search.search_down_to(graph, level, beam, Intake::Beam)? else {
             return Ok(plan);
         };
         plan.is_entry_point = level > entry.level;
@@ -116,7 +116,7 @@ impl<Id: TupleId, Payload> Planner<Id, Payload> {
         {
             let lower = lower as u8;
             let is_first = lower == level.min(entry.level);
-            if !is_first && !self.search.search_level(graph, lower, beam)? {
+            if !is_first && !self.search.search_level(graph, lower, beam, Intake::Beam)? {
                 return Err(graph.corrupted(entry.id, "no way leads down from the entry point"));
             }
             self.search.take_hits(&mut self.candidates);

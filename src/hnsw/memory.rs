@@ -1,8 +1,8 @@
 //! The graph in memory, for tests: any value, any distance, nodes of both kinds.
 
 use super::{
-    Alpha, Decision, EntryPoint, Flags, Frontier, Graph, Likeness, Limits, Link, Linkable, Mode, Newcomer,
-    Params, Planner, Search, Visit, VisitOf, give_up,
+    Alpha, Beam, Decision, EntryPoint, Flags, Frontier, Graph, Likeness, Limits, Link, Linkable, Mode,
+    Newcomer, Params, Planner, Search, Visit, VisitOf, give_up,
 };
 use std::cmp::Ordering;
 
@@ -202,7 +202,7 @@ impl<V: Clone> Memory<V> {
     /// The nodes found by a search.
     pub fn nearest(&self, query: &V, ef: usize) -> Vec<usize> {
         let mut search = Search::new();
-        search.begin(&mut self.about(query), ef, ef, Mode::Once).expect("a sound graph");
+        search.begin(&mut self.about(query), Beam::of(ef), ef, Mode::Once).expect("a sound graph");
         std::iter::from_fn(|| search.next_hit()).map(|hit| node_of(hit.id)).collect()
     }
 
@@ -211,7 +211,7 @@ impl<V: Clone> Memory<V> {
         let mut search = Search::new();
         let mut graph = self.about(query);
         let mut batches = Vec::new();
-        search.begin(&mut graph, ef, ef, Mode::Resumable).expect("a sound graph");
+        search.begin(&mut graph, Beam::of(ef), ef, Mode::Resumable).expect("a sound graph");
         loop {
             batches.push(std::iter::from_fn(|| search.next_hit()).map(|hit| node_of(hit.id)).collect());
             if !search.resume(&mut graph, ef, limits).expect("a sound graph") {

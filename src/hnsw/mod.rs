@@ -25,7 +25,7 @@ mod tests;
 mod visited;
 
 pub use backlink::{Decision, Flags, MAX_LINKS, Newcomer};
-pub use frontier::Frontier;
+pub use frontier::{Beam, Frontier, Tail};
 pub use insert::{LevelPlan, Likeness, Link, Linkable, Plan, Planner};
 pub use met::Met;
 pub use repair::Repair;

@@ -1,6 +1,6 @@
 //! What replaces the links to dead nodes, decided by reading only. For vacuum.
 
-use super::frontier::Beam;
+use super::frontier::{Beam, Intake};
 use super::{Hit, Link, Linkable, Met, Params, Planner, TupleId};
 
 /// The links a node has after its repair, each nearest first and fillers last.
@@ -73,7 +73,8 @@ impl<Id: TupleId, Payload: Copy> Planner<Id, Payload> {
     where
         G: Linkable<Id = Id, Payload = Payload>,
     {
-        let entry = self.search.search_down_to(graph, level, Beam::of(params.ef_construction))?;
+        let entry =
+            self.search.search_down_to(graph, level, Beam::of(params.ef_construction), Intake::Beam)?;
         if entry.is_none_or(|entry| entry.level < level) {
             return Ok(());
         }

@@ -72,10 +72,10 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         }
     }
 
-    /// Searches the graph from its entry point (the paper's Algorithm 5) with a beam of `width` on the base level.
+    /// Searches the graph from its entry point (the paper's Algorithm 5) with `beam` on the base level.
     ///
     /// Then [`next_hit`](Self::next_hit) yields the `count` nearest nodes visited, nearest first.
-    pub fn begin<G>(&mut self, graph: &mut G, width: usize, count: usize, mode: Mode) -> Result<(), G::Error>
+    pub fn begin<G>(&mut self, graph: &mut G, beam: Beam, count: usize, mode: Mode) -> Result<(), G::Error>
     where
         G: Graph<Id = Id, Payload = Payload>,
     {
@@ -84,7 +84,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
             Mode::Once => Intake::Beam,
             Mode::Resumable => Intake::BeamAndKept,
         };
-        let entry = self.search_down_to(graph, 0, Beam { intake, ..Beam::of(width) })?;
+        let entry = self.search_down_to(graph, 0, beam, intake)?;
         self.put_in_order();
         self.ready = if entry.is_some() { count.max(1).min(self.hits.len()) } else { 0 };
         Ok(())
@@ -127,6 +127,11 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         Ok(self.ready > 0)
     }
 
+    /// Whether the last search left a [`Tail`](super::Tail) unvisited.
+    pub fn leaves_a_tail(&self) -> bool {
+        self.frontier.leaves_a_tail()
+    }
+
     /// Nodes visited on the base level since [`begin`](Self::begin).
     pub fn visits(&self) -> u64 {
         self.visits
@@ -149,6 +154,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         graph: &mut G,
         level: u8,
         beam: Beam,
+        intake: Intake,
     ) -> Result<Option<EntryPoint<Id>>, G::Error>
     where
         G: Graph<Id = Id, Payload = Payload>,
@@ -165,9 +171,9 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
             self.start_from(Some(entry.id));
             for upper in (level + 1..=entry.level).rev() {
                 let width = if upper == 1 { DESCENT_BEAM } else { UPPER_BEAM };
-                self.search_level(graph, upper, Beam::of(width))?;
+                self.search_level(graph, upper, Beam::of(width), Intake::Beam)?;
             }
-            if self.search_level(graph, level.min(entry.level), beam)? {
+            if self.search_level(graph, level.min(entry.level), beam, intake)? {
                 return Ok(Some(entry));
             }
             lost = Some(entry.id);
@@ -180,7 +186,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
 
     /// Makes one tuple, of unknown distance, the only seed of the next search.
     pub(super) fn start_from(&mut self, id: Option<Id>) {
-        self.frontier.reset(0, Beam::of(1));
+        self.frontier.reset(0, Beam::of(1), Intake::Beam);
         self.hits.clear();
         self.payloads.clear();
         self.seeds.clear();
@@ -190,7 +196,13 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
     /// Searches one level from the seeds which the level above handed down, and collects seeds for the one below.
     ///
     /// False if none of the seeds is there any longer.
-    pub(super) fn search_level<G>(&mut self, graph: &mut G, level: u8, beam: Beam) -> Result<bool, G::Error>
+    pub(super) fn search_level<G>(
+        &mut self,
+        graph: &mut G,
+        level: u8,
+        beam: Beam,
+        intake: Intake,
+    ) -> Result<bool, G::Error>
     where
         G: Graph<Id = Id, Payload = Payload>,
     {
@@ -198,7 +210,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         self.payloads.clear();
         self.below.clear();
         self.visits = 0;
-        self.frontier.reset(level, beam);
+        self.frontier.reset(level, beam, intake);
         for Candidate { estimate, id } in self.seeds.drain(..) {
             self.frontier.offer_estimate(id, estimate);
         }
@@ -225,7 +237,7 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         self.start_from(None);
         self.below.clear();
         self.visits = 0;
-        self.frontier.reset(level, Beam::of(width));
+        self.frontier.reset(level, Beam::of(width), Intake::Beam);
         self.frontier.offer_estimate(id, f32::INFINITY);
         let Some(candidate) = self.frontier.pop() else { return Ok(None) };
         if !self.step(graph, candidate)? {

@@ -27,6 +27,11 @@ impl Alpha {
         Self { factor: alpha, shift: alpha - 1.0 }
     }
 
+    /// The distance that alpha leaves as it is, that of an equal vector; not a number for [`ONE`](Self::ONE).
+    pub fn zero(self) -> f32 {
+        -self.shift / (self.factor - 1.0)
+    }
+
     /// Whether what is at distance `far` is more than alpha times as far as what is at distance `near`.
     #[inline]
     pub fn is_beyond(self, near: f32, far: f32) -> bool {

@@ -166,7 +166,7 @@ fn a_search_yields_at_most_ef_nodes_nearest_first_and_then_ends() {
     let graph = graph(&points, Rule::Shrink, None);
     let mut search = Search::new();
     for (query, ef) in queries.iter().zip([1, 2, 10, 600].into_iter().cycle()) {
-        search.begin(&mut graph.about(query), ef, ef, Mode::Once).unwrap();
+        search.begin(&mut graph.about(query), Beam::of(ef), ef, Mode::Once).unwrap();
         let hits: Vec<_> = std::iter::from_fn(|| search.next_hit()).collect();
         assert_eq!(hits.len(), ef.min(500));
         assert!(hits.is_sorted_by(|one, other| one.distance <= other.distance));
@@ -181,7 +181,7 @@ fn searches_after_the_first_allocate_nothing_more() {
     let graph = graph(&points, Rule::OwnPage, None);
     let mut search = Search::new();
     let mut run = |query| {
-        search.begin(&mut graph.about(query), 40, 40, Mode::Once).unwrap();
+        search.begin(&mut graph.about(query), Beam::of(40), 40, Mode::Once).unwrap();
         search.bytes()
     };
     queries.iter().for_each(|query| {
@@ -273,7 +273,7 @@ fn a_search_among_dead_nodes_only_ends_soon() {
     graph.kill(0..1200);
     let mut search = Search::new();
     for query in &queries {
-        search.begin(&mut graph.about(query), 10, 10, Mode::Once).unwrap();
+        search.begin(&mut graph.about(query), Beam::of(10), 10, Mode::Once).unwrap();
         assert!(search.next_hit().is_none());
         assert!(search.visits() < 200, "{}", search.visits());
     }
@@ -349,10 +349,10 @@ fn an_entry_point_which_is_not_there_is_reported() {
     let mut graph = graph(&[[0.0; 12]], Rule::OwnPage, None);
     let missing = tuple(55, 0);
     graph.entry = Some(EntryPoint { id: missing, level: 0 });
-    let error = Search::new().begin(&mut graph.about(&[0.0; 12]), 10, 10, Mode::Once);
+    let error = Search::new().begin(&mut graph.about(&[0.0; 12]), Beam::of(10), 10, Mode::Once);
     assert!(matches!(error, Err(Corrupted(id, _)) if id == missing));
     graph.entry = Some(EntryPoint { id: tuple(0, 64), level: 64 });
-    assert!(Search::new().begin(&mut graph.about(&[0.0; 12]), 10, 10, Mode::Once).is_err());
+    assert!(Search::new().begin(&mut graph.about(&[0.0; 12]), Beam::of(10), 10, Mode::Once).is_err());
 }
 
 proptest! {
@@ -380,7 +380,7 @@ proptest! {
         let query = [0.5; 12];
         let mut search = Search::new();
         let mut about: About<'_, Point> = graph.about(&query);
-        if search.begin(&mut about, 10, 10, Mode::Resumable).is_ok() {
+        if search.begin(&mut about, Beam::of(10), 10, Mode::Resumable).is_ok() {
             let mut found = 0;
             loop {
                 found += std::iter::from_fn(|| search.next_hit()).count();

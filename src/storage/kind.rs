@@ -4,7 +4,7 @@ use super::meta::NodeKind;
 use super::node::{Header, fused, plain};
 use super::store::{PageStore, Result};
 use super::tid::{HeapTid, IndexTid};
-use crate::hnsw::{Alpha, Frontier, Met};
+use crate::hnsw::{Alpha, Beam, Frontier, Met};
 use crate::quantizer::{Estimates, Measured};
 
 /// A kind of node in one index.
@@ -29,7 +29,7 @@ pub trait Kind: Sized {
     fn forces_ways_in(&self) -> bool;
 
     /// How widely to search for a query of which `rows` rows are asked for, at most `ef_search`.
-    fn search_width(&self, ef_search: usize, rows: usize) -> usize;
+    fn beam(&self, ef_search: usize, rows: usize) -> Beam;
 
     /// How widely to search for a new node's neighbours when `ef_construction` is asked for.
     fn insertion_width(&self, ef_construction: usize) -> usize;

@@ -29,7 +29,7 @@ mod writer;
 
 pub use buffers::Buffers;
 pub use check::{Finding, Report, Severity, Statistics, check};
-pub use fused::{FusedKind, estimated_search_width};
+pub use fused::{FusedKind, USUAL_ROWS, usual_visits};
 pub use graph::{Found, Reader, Scan};
 pub use kind::{Kind, Row, View};
 pub use memory::MemoryPages;

@@ -8,7 +8,7 @@ use super::store::{PageStore, Result};
 use super::tid::IndexTid;
 use super::tuples::{change_tuple, read_tuple};
 use super::value::PlainValue;
-use crate::hnsw::{Alpha, Frontier, give_up};
+use crate::hnsw::{Alpha, Beam, Frontier, give_up};
 use crate::metric::Metric;
 use crate::quantizer::{Estimates, Measured};
 use std::marker::PhantomData;
@@ -73,8 +73,8 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         self.metric != Metric::InnerProduct
     }
 
-    fn search_width(&self, ef_search: usize, _rows: usize) -> usize {
-        ef_search
+    fn beam(&self, ef_search: usize, _rows: usize) -> Beam {
+        Beam::of(ef_search)
     }
 
     fn insertion_width(&self, ef_construction: usize) -> usize {

@@ -218,7 +218,7 @@ impl Bed {
         let query = &self.space.value_of(query);
         let mut reader = Reader::new(&self.pages, kind, kind.query(query), Scan);
         let mut search = Search::new();
-        search.begin(&mut reader, kind.search_width(ef, 10), ef, Mode::Once).expect("a sound graph");
+        search.begin(&mut reader, kind.beam(ef, 10), ef, Mode::Once).expect("a sound graph");
         let mut rows: Vec<(f64, usize)> = Vec::new();
         while let Some(hit) = search.next_hit() {
             for tid in hit.payload.rows() {
