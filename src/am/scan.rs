@@ -197,7 +197,8 @@ impl State {
                 self.index.expect(begun.search.begin(&mut reader, beam, ef, mode));
                 let leaves_a_tail = begun.search.leaves_a_tail();
                 let is_all = begun.search.visits() < beam.width as u64 && !leaves_a_tail;
-                let has_more = !is_all && (leaves_a_tail || beam.width < widest && first < ef);
+                let is_short = leaves_a_tail && begun.search.ready() < ef || first < ef && beam.width < widest;
+                let has_more = is_short && !is_all;
                 begun.second = (has_more && mode == Mode::Once).then(|| Second {
                     width: widest,
                     count: ef,
