@@ -172,7 +172,7 @@ impl Kind for FusedKind {
     fn beam(&self, ef_search: usize, rows: usize) -> Beam {
         let width = usual_visits(ef_search, rows);
         let tail = tail_of(self.frame.metric(), ef_search, rows);
-        Beam { width: if tail.is_some() { width + ef_search / 2 } else { width }, tail }
+        Beam { width: if tail.is_some() { width + ef_search / 4 } else { width }, tail }
     }
 
     /// An eighth wider, as estimates err; an eighth narrower where alpha makes up for it.
@@ -514,7 +514,7 @@ fn tail_of(metric: Metric, ef_search: usize, rows: usize) -> Option<Tail> {
     let nearer = usual_visits(ef_search, USUAL_ROWS) as f32 / of_rows(USUAL_ROWS) as f32;
     let middle = of_rows(rows.min(ef_search));
     let alpha = times_as_far(metric, nearer.max(1.0).powf(2.0 / DIMENSIONS))?;
-    Some(Tail { first: middle.max((ef_search + 20) / 3), middle, alpha })
+    Some(Tail { first: middle.max(ef_search), middle, alpha })
 }
 
 /// Rows that a search is taken to be for, if nobody tells.
