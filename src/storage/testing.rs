@@ -233,6 +233,14 @@ impl Bed {
         rows.into_iter().map(|(_, row)| row).collect()
     }
 
+    /// How many nodes of the base level a scan's search visits.
+    pub fn visits<K: Kind>(&self, kind: &K, query: &[f32], ef: usize) -> u64 {
+        let mut reader = Reader::new(&self.pages, kind, kind.query(&self.space.value_of(query)), Scan);
+        let mut search = Search::new();
+        search.begin(&mut reader, kind.beam(ef, 10), ef, Mode::Once).expect("a sound graph");
+        search.visits()
+    }
+
     /// The part of the ten nearest of `rows` that scans find, on average.
     pub fn recall<K: Kind>(&self, kind: &K, queries: &[Vec<f32>], rows: &[usize], ef: usize) -> f64 {
         let mut hits = 0;

@@ -72,6 +72,23 @@ fn who_is_given_up_for_a_new_node_is_linked_to_it_instead() {
     }
 }
 
+#[test]
+fn a_search_ends_early_but_not_before_it_visited_as_many_nodes_as_asked() {
+    for (metric, ends_early) in [(Metric::L2, true), (Metric::Cosine, true), (Metric::InnerProduct, false)] {
+        let (rows, queries) = clustered(2000, 310, 21);
+        let bed = Bed::new(space(ValueType::Floats, metric), PARAMS, rows);
+        with_kind!(bed.meta, kind => {
+            filled(&bed, kind);
+            for ef in [20, 40, 100] {
+                let width = kind.beam(ef, 10).width as u64;
+                let visits: Vec<u64> = queries.iter().map(|query| bed.visits(kind, query, ef)).collect();
+                assert!(visits.iter().all(|visits| (ef as u64..=width).contains(visits)), "{metric:?} {ef}: {visits:?}");
+                assert_eq!(visits.iter().any(|&visits| visits < width), ends_early, "{metric:?} {ef}: {visits:?}");
+            }
+        });
+    }
+}
+
 /// Two nodes nearest to each other, and only known to each other, one of which has a tuple on level 1, by which searches come
 /// down to it.
 #[test]
