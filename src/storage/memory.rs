@@ -17,8 +17,8 @@ const SMALLEST_TUPLE: usize = 64;
 
 type Chunk = HugeArray<Slot, CHUNK>;
 
-/// A page, made when nodes are about to be written to it, which brings it to the cache, and its lock. What is looked at first, the lock, whether
-/// there is a page, and the page's header and first line pointers, shares a line of the cache.
+/// A page, made when nodes are about to be written to it, which brings it to the cache, and its lock. What is looked at first, the
+/// lock, whether there is a page, and the page's header and first line pointers, shares a line of the cache.
 #[repr(align(64))]
 struct Slot(RwLock<Option<Page>>);
 

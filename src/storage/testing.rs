@@ -233,12 +233,12 @@ impl Bed {
         rows.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// How many nodes of the base level a scan's search visits.
-    pub fn visits<K: Kind>(&self, kind: &K, query: &[f32], ef: usize) -> u64 {
+    /// How many nodes of the base level a scan's search visits, and whether it ends early.
+    pub fn visits<K: Kind>(&self, kind: &K, query: &[f32], ef: usize) -> (u64, bool) {
         let mut reader = Reader::new(&self.pages, kind, kind.query(&self.space.value_of(query)), Scan);
         let mut search = Search::new();
         search.begin(&mut reader, kind.beam(ef, 10), ef, Mode::Once).expect("a sound graph");
-        search.visits()
+        (search.visits(), search.leaves_a_tail())
     }
 
     /// The part of the ten nearest of `rows` that scans find, on average.
