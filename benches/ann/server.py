@@ -134,8 +134,9 @@ class Counters:
 
 
 def counters(connection, observer):
-    """Counters of the table `items` and its index; `connection` hands in what it has counted before."""
-    connection.run("SELECT pg_stat_force_next_flush()")
+    """Counters of the table `items` and its index; both sessions hand in what they have counted before."""
+    for session in (connection, observer):
+        session.run("SELECT pg_stat_force_next_flush()")
     row = observer.run(
         """SELECT coalesce((SELECT sum(idx_blks_hit + idx_blks_read) FROM pg_statio_user_indexes
                             WHERE indexrelname = 'items_v'), 0),
