@@ -195,10 +195,8 @@ impl State {
                 let (rows, first) = (wanted.unwrap_or(USUAL_ROWS), first_rows(wanted));
                 let (beam, widest) = (kind.beam(ef, rows), kind.beam(ef, ef).width);
                 self.index.expect(begun.search.begin(&mut reader, beam, ef, mode));
-                let leaves_a_tail = begun.search.leaves_a_tail();
-                let is_all = begun.search.visits() < beam.width as u64 && !leaves_a_tail;
-                let is_short = leaves_a_tail && begun.search.ready() < ef || first < ef && beam.width < widest;
-                let has_more = is_short && !is_all;
+                let is_all = begun.search.visits() < beam.width as u64 && !begun.search.leaves_a_tail();
+                let has_more = beam.width < widest && first < ef && !is_all;
                 begun.second = (has_more && mode == Mode::Once).then(|| Second {
                     width: widest,
                     count: ef,

@@ -127,11 +127,6 @@ impl<Id: TupleId, Payload> Search<Id, Payload> {
         Ok(self.ready > 0)
     }
 
-    /// Hits of this batch that are not yet handed out.
-    pub fn ready(&self) -> usize {
-        self.ready
-    }
-
     /// Whether the last search left a [`Tail`](super::Tail) unvisited.
     pub fn leaves_a_tail(&self) -> bool {
         self.frontier.leaves_a_tail()
