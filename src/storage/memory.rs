@@ -232,3 +232,20 @@ impl PageStore for MemoryPages {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::page::PAGE_SIZE;
+
+    #[test]
+    fn all_but_the_page_stands_before_it_on_the_line_where_it_begins() {
+        let pages = MemoryPages::new(1);
+        let slot = pages.slot(0).expect("the meta page");
+        let page = std::ptr::from_ref(&*pages.read(0).expect("the meta page")).addr();
+        let before = page - std::ptr::from_ref(slot).addr();
+        assert_eq!(before + PAGE_SIZE, size_of::<RwLock<Option<Page>>>());
+        // The page's header, and the pointers of two nodes.
+        assert!(before + 24 + 2 * 4 <= 64, "{before}");
+    }
+}

@@ -213,12 +213,18 @@ impl Bed {
         report
     }
 
+    /// A scan's search, of which nothing was handed out.
+    fn searched<K: Kind>(&self, kind: &K, query: &[u8], ef: usize) -> Search<IndexTid, Found> {
+        let mut reader = Reader::new(&self.pages, kind, kind.query(query), Scan);
+        let mut search = Search::new();
+        search.begin(&mut reader, kind.beam(ef, USUAL_ROWS), ef, Mode::Once).expect("a sound graph");
+        search
+    }
+
     /// The rows that a scan finds, after the executor put them in order.
     pub fn search<K: Kind>(&self, kind: &K, query: &[f32], ef: usize) -> Vec<usize> {
         let query = &self.space.value_of(query);
-        let mut reader = Reader::new(&self.pages, kind, kind.query(query), Scan);
-        let mut search = Search::new();
-        search.begin(&mut reader, kind.beam(ef, 10), ef, Mode::Once).expect("a sound graph");
+        let mut search = self.searched(kind, query, ef);
         let mut rows: Vec<(f64, usize)> = Vec::new();
         while let Some(hit) = search.next_hit() {
             for tid in hit.payload.rows() {
@@ -235,9 +241,7 @@ impl Bed {
 
     /// How many nodes of the base level a scan's search visits, and whether it ends early.
     pub fn visits<K: Kind>(&self, kind: &K, query: &[f32], ef: usize) -> (u64, bool) {
-        let mut reader = Reader::new(&self.pages, kind, kind.query(&self.space.value_of(query)), Scan);
-        let mut search = Search::new();
-        search.begin(&mut reader, kind.beam(ef, 10), ef, Mode::Once).expect("a sound graph");
+        let search = self.searched(kind, &self.space.value_of(query), ef);
         (search.visits(), search.leaves_a_tail())
     }
 
