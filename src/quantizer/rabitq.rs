@@ -198,3 +198,46 @@ impl Encoder {
         if is_sound { factors } else { Factors { add: where_the_node_is, rescale: 0.0 } }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantizer::testing::{add, gaussian, levels, naive_dot};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_code_reversed_is_that_of_the_vectors_in_exchange(
+            d in 1usize..200, seed: u64, spread in 0.01f32..2.0,
+            bits in prop::sample::select(vec![Bits::One, Bits::Two, Bits::Four, Bits::Eight]),
+        ) {
+            let layout = GroupLayout::new(d, bits);
+            let (u, v) = (gaussian(d, seed), add(&gaussian(d, !seed), spread, &gaussian(d, seed)));
+            let (mut one, mut other) = [Geometry::L2Squared; 2].map(|geometry| Encoder::new(layout, geometry)).into();
+            one.encode(&v, &u);
+            let r = add(&u, -1.0, &v);
+            let norm_squared = naive_dot(&r, &r);
+            let step = match bits {
+                Bits::One => (norm_squared / d as f64).sqrt(),
+                _ => f64::from(one.step(norm_squared)),
+            };
+            let (reversed, fresh) = (one.reverse().expect("of L2"), other.encode(&u, &v));
+            prop_assert_eq!(reversed.excess, fresh.excess);
+            // Where levels differ, the residual lies between them.
+            let pairs = levels(layout, reversed.code).into_iter().zip(levels(layout, fresh.code));
+            for ((a, b), r) in pairs.zip(r) {
+                let off = f64::from(r) / step - f64::from((a + b) / 2.0 - bits.centre());
+                prop_assert!(a == b || (a - b).abs() == 1.0 && off.abs() < 1e-4, "{bits:?} {a} {b} {off}");
+            }
+            let lengths = naive_dot(&u, &u) + naive_dot(&v, &v);
+            for (a, b) in [
+                (reversed.factors.add, fresh.factors.add),
+                (reversed.factors.rescale * lengths.sqrt() as f32, fresh.factors.rescale * lengths.sqrt() as f32),
+            ] {
+                let same = f64::from((a - b).abs()) <= 1e-5 * lengths;
+                prop_assert!(same || reversed.code != fresh.code, "{bits:?} {a} {b}");
+            }
+            prop_assert!(Encoder::new(layout, Geometry::NegativeInnerProduct).reverse().is_none());
+        }
+    }
+}
