@@ -22,8 +22,8 @@ use crate::storage::{
 use pgrx::PgSqlErrorCode::*;
 use pgrx::{PgLogLevel, pg_sys};
 use std::ffi::CStr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// Rows that are handed to a thread at once.
@@ -113,7 +113,7 @@ fn new_meta(index: &Index) -> Meta {
     Meta::new(column.metric, column.value_type(), dimensions, params)
 }
 
-fn build_with<K: Kind + Sync>(index: &Index, meta: &Meta, kind: &K, scan: HeapScan) -> Counts
+fn build_with<'a, K: Kind + Sync>(index: &'a Index, meta: &Meta, kind: &'a K, scan: HeapScan) -> Counts
 where
     K::Own: Send,
 {
@@ -126,88 +126,79 @@ where
     }));
     let params = index.params(meta);
     let work =
-        Work { pages: &pages, kind, params, limit, rows: AtomicUsize::new(0), problem: Mutex::new(None) };
+        Arc::new(Work { pages, kind, params, limit, rows: AtomicUsize::new(0), problem: Mutex::new(None) });
+    let shared = Arc::downgrade(&work);
+    // Until the pages are written out.
+    let mut work = Some(work);
+    let mut rest = Rest { index, kind, params, planner: InsertPlanner::new(), rows: 0 };
 
     report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
     report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, scan.expected_rows() as i64);
     let helpers = scan.helpers();
     let pool = (helpers > 0).then(|| pool_of(helpers));
-    let waiting = AtomicUsize::new(0);
     let mut batch = Batch::default();
-    let mut rest = Rest { index, kind, params, is_flushed: false, rows: 0 };
 
-    let heap_tuples = {
-        // The scope is left only when no thread works any longer, be it with a result or with an error.
-        let scan_with = |spawn: &dyn Fn(Batch) -> Option<Batch>, drain: &dyn Fn()| {
-            let _cancel = CancelOnPanic(&pages);
-            let full = |batch: Batch| {
-                if let Some(batch) = spawn(batch) {
-                    work.run(batch);
-                }
-                work.raise_problem(index);
-                report_progress(
-                    pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE,
-                    work.rows.load(Ordering::Relaxed) as i64,
-                );
-            };
-            let heap_tuples = scan.run(index.column(), meta.dimensions, &mut |row| {
-                if rest.is_flushed {
-                    rest.insert(row);
-                    report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, rest.rows as i64);
-                    return;
-                }
-                batch.push(row);
-                if batch.is_full() {
-                    full(std::mem::take(&mut batch));
-                }
-                if work.is_over_limit() {
-                    full(std::mem::take(&mut batch));
-                    drain();
-                    work.raise_problem(index);
-                    rest.flush(&work);
-                }
-            });
-            full(std::mem::take(&mut batch));
-            heap_tuples
+    let scan_with = |spawn: &Spawn<'a, '_, K>| {
+        // The scope of the threads, which this is in, is left only when none works any longer, be it with a result or with an error.
+        let _cancel = CancelOnPanic(shared);
+        let full = |work: &Arc<Work<'a, K>>, batch: Batch| {
+            if let Some(batch) = spawn(work, batch) {
+                work.run(batch);
+            }
+            work.raise_problem(index);
+            let rows = work.rows.load(Ordering::Relaxed);
+            report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, rows as i64);
         };
-        match &pool {
-            None => scan_with(&Some, &|| ()),
-            Some(pool) => pool.in_place_scope(|scope| {
-                let spawn = |batch: Batch| {
-                    if waiting.load(Ordering::Relaxed) >= helpers * WAITING_BATCHES {
-                        return Some(batch);
-                    }
-                    waiting.fetch_add(1, Ordering::Relaxed);
-                    let (work, waiting) = (&work, &waiting);
-                    scope.spawn(move |_| {
-                        work.run(batch);
-                        waiting.fetch_sub(1, Ordering::Relaxed);
-                    });
-                    None
-                };
-                let drain = || {
-                    while waiting.load(Ordering::Acquire) > 0 {
-                        std::thread::yield_now();
-                    }
-                };
-                scan_with(&spawn, &drain)
-            }),
+        let heap_tuples = scan.run(index.column(), meta.dimensions, &mut |row| {
+            let Some(working) = &work else {
+                rest.insert(row);
+                report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, rest.rows as i64);
+                return;
+            };
+            batch.push(row);
+            if batch.is_full() {
+                full(working, std::mem::take(&mut batch));
+            }
+            if working.is_over_limit() {
+                full(working, std::mem::take(&mut batch));
+                while Arc::strong_count(working) > 1 {
+                    std::thread::yield_now();
+                }
+                working.raise_problem(index);
+                working.notify_of_limit(index);
+                work.take().into_iter().for_each(|work| rest.write_out(work));
+            }
+        });
+        if let Some(work) = &work {
+            full(work, batch);
         }
+        heap_tuples
     };
-    work.raise_problem(index);
-    if !rest.is_flushed {
+    let heap_tuples = match &pool {
+        None => scan_with(&|_, batch| Some(batch)),
+        Some(pool) => pool.in_place_scope(|scope| {
+            scan_with(&|work, batch| {
+                // Each batch that waits or is worked on holds the work.
+                if Arc::strong_count(work) > helpers * WAITING_BATCHES {
+                    return Some(batch);
+                }
+                let work = work.clone();
+                scope.spawn(move |_| work.run(batch));
+                None
+            })
+        }),
+    };
+    if let Some(work) = work {
+        work.raise_problem(index);
         if kind.forces_ways_in() {
             report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LINK);
-            rest.link_unreachable(&pages);
+            work.link_unreachable(index);
         }
         report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_WRITE);
-        rest.write_out(&pages);
+        rest.write_out(work);
     }
-    report_progress(
-        pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE,
-        (work.rows.load(Ordering::Relaxed) + rest.rows) as i64,
-    );
-    Counts { heap_tuples, index_tuples: work.rows.load(Ordering::Relaxed) + rest.rows }
+    report_progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, rest.rows as i64);
+    Counts { heap_tuples, index_tuples: rest.rows }
 }
 
 /// A pool of threads which PostgreSQL's signals do not reach.
@@ -224,12 +215,14 @@ fn pool_of(threads: usize) -> rayon::ThreadPool {
 }
 
 /// Stops the threads when an error passes by.
-struct CancelOnPanic<'a>(&'a MemoryPages);
+struct CancelOnPanic<'a, K>(Weak<Work<'a, K>>);
 
-impl Drop for CancelOnPanic<'_> {
+impl<K> Drop for CancelOnPanic<'_, K> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.cancel();
+        if std::thread::panicking()
+            && let Some(work) = self.0.upgrade()
+        {
+            work.pages.cancel();
         }
     }
 }
@@ -263,7 +256,7 @@ impl Batch {
 
 /// What the threads share.
 struct Work<'a, K> {
-    pages: &'a MemoryPages,
+    pages: MemoryPages,
     kind: &'a K,
     params: Params,
     limit: u32,
@@ -281,7 +274,7 @@ impl<K: Kind> Work<'_, K> {
         let mut planner = InsertPlanner::<K>::new();
         for row in batch.rows() {
             let level = level_of(self.params, row.tid);
-            match insert(self.pages, self.kind, self.params, &mut planner, level, row) {
+            match insert(&self.pages, self.kind, self.params, &mut planner, level, row) {
                 Ok(crate::storage::Outcome::Indexed) => {
                     self.rows.fetch_add(1, Ordering::Relaxed);
                 }
@@ -305,46 +298,33 @@ impl<K: Kind> Work<'_, K> {
             index.expect::<()>(Err(problem));
         }
     }
-}
 
-/// The end of a build: pages written out, and rows inserted after that.
-struct Rest<'a, K> {
-    index: &'a Index,
-    kind: &'a K,
-    params: Params,
-    is_flushed: bool,
-    rows: usize,
-}
-
-impl<K: Kind + Sync> Rest<'_, K> {
-    /// Goes on without private memory.
-    fn flush(&mut self, work: &Work<'_, K>) {
-        let rows = work.rows.load(Ordering::Relaxed);
+    /// Says that the pages take more memory than they may.
+    fn notify_of_limit(&self, index: &Index) {
+        let rows = self.rows.load(Ordering::Relaxed);
         let mut detail = "Building will take significantly more time.".to_string();
         if let Some(share) = scanned_share() {
-            let megabytes = f64::from(work.pages.blocks()) / share * PAGE_SIZE as f64 / f64::from(1 << 20);
+            let megabytes = f64::from(self.pages.blocks()) / share * PAGE_SIZE as f64 / f64::from(1 << 20);
             detail += &format!(" The whole graph would take about {:.0} MB.", megabytes.ceil());
         }
         error::report(
             ERRCODE_SUCCESSFUL_COMPLETION,
-            format!(
-                "{} graph no longer fits into maintenance_work_mem after {rows} tuples",
-                self.index.method()
-            ),
+            format!("{} graph no longer fits into maintenance_work_mem after {rows} tuples", index.method()),
         )
         .set_detail(detail)
         .set_hint("Increase maintenance_work_mem to speed up builds.")
         .report(PgLogLevel::NOTICE);
-        self.write_out(work.pages);
-        self.is_flushed = true;
     }
 
     /// Gives a way in to the nodes that insertions after them left without one.
-    fn link_unreachable(&self, pages: &MemoryPages) {
+    fn link_unreachable(self: &Arc<Self>, index: &Index)
+    where
+        K: Sync,
+    {
         let linked = std::thread::scope(|scope| {
-            let _cancel = CancelOnPanic(pages);
+            let _cancel = CancelOnPanic(Arc::downgrade(self));
             // The work is a thread's, so that the leader can look out for interrupts.
-            let thread = with_signals_blocked(|| scope.spawn(|| link_unreachable(pages, self.kind)));
+            let thread = with_signals_blocked(|| scope.spawn(|| link_unreachable(&self.pages, self.kind)));
             while !thread.is_finished() {
                 pgrx::check_for_interrupts!();
                 std::thread::sleep(Duration::from_millis(1));
@@ -352,12 +332,34 @@ impl<K: Kind + Sync> Rest<'_, K> {
             thread.join()
         });
         match linked {
-            Ok(linked) => drop(self.index.expect(linked)),
+            Ok(linked) => drop(index.expect(linked)),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
 
-    fn write_out(&self, pages: &MemoryPages) {
+/// Hands a batch to a thread, or gives it back if enough are waiting.
+type Spawn<'a, 'b, K> = dyn Fn(&Arc<Work<'a, K>>, Batch) -> Option<Batch> + 'b;
+
+/// The end of a build: pages written out, and rows inserted after that.
+struct Rest<'a, K: Kind> {
+    index: &'a Index,
+    kind: &'a K,
+    params: Params,
+    planner: InsertPlanner<K>,
+    /// In the index.
+    rows: usize,
+}
+
+impl<K: Kind> Rest<'_, K> {
+    /// Writes out the pages of work that no thread has a part in any longer, and frees their memory.
+    fn write_out(&mut self, work: Arc<Work<'_, K>>) {
+        let Some(Work { pages, rows, .. }) = Arc::into_inner(work) else {
+            error::raise_message(
+                ERRCODE_INTERNAL_ERROR,
+                "a thread still works on the pages to be written out",
+            );
+        };
         let blocks = pages.blocks();
         for first in (0..blocks).step_by(Buffers::ADDED_AT_ONCE) {
             pgrx::check_for_interrupts!();
@@ -365,13 +367,15 @@ impl<K: Kind + Sync> Rest<'_, K> {
             let some: Result<Vec<_>, Error> = some.map(|block| pages.read(block)).collect();
             self.index.pages.append_unlogged(&self.index.expect(some));
         }
+        // Before the log, which takes as much of the system's memory.
+        drop(pages);
         self.index.pages.log_all_pages_if_logged();
+        self.rows += rows.into_inner();
     }
 
     fn insert(&mut self, row: Row<'_>) {
         let level = level_of(self.params, row.tid);
-        let planner = &mut InsertPlanner::<K>::new();
-        let outcome = insert(&self.index.pages, self.kind, self.params, planner, level, row);
+        let outcome = insert(&self.index.pages, self.kind, self.params, &mut self.planner, level, row);
         if self.index.expect(outcome) == crate::storage::Outcome::Indexed {
             self.rows += 1;
         }
