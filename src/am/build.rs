@@ -23,7 +23,7 @@ use pgrx::PgSqlErrorCode::*;
 use pgrx::{PgLogLevel, pg_sys};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// Rows that are handed to a thread at once.
@@ -113,10 +113,7 @@ fn new_meta(index: &Index) -> Meta {
     Meta::new(column.metric, column.value_type(), dimensions, params)
 }
 
-fn build_with<'a, K: Kind + Sync>(index: &'a Index, meta: &Meta, kind: &'a K, scan: HeapScan) -> Counts
-where
-    K::Own: Send,
-{
+fn build_with<'a, K: Kind + Sync>(index: &'a Index, meta: &Meta, kind: &'a K, scan: HeapScan) -> Counts {
     report_progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_INITIALISE);
     let limit = (maintenance_work_mem() / PAGE_SIZE).max(2) as u32;
     let pages = MemoryPages::new(limit.saturating_add(HEADROOM_PAGES));
@@ -125,8 +122,15 @@ where
         Ok(Some(()))
     }));
     let params = index.params(meta);
-    let work =
-        Arc::new(Work { pages, kind, params, limit, rows: AtomicUsize::new(0), problem: Mutex::new(None) });
+    let work = Arc::new(Work {
+        pages,
+        kind,
+        params,
+        limit,
+        rows: AtomicUsize::new(0),
+        problem: Mutex::new(None),
+        planners: Mutex::new(Vec::new()),
+    });
     let shared = Arc::downgrade(&work);
     // Until the pages are written out.
     let mut work = Some(work);
@@ -215,9 +219,9 @@ fn pool_of(threads: usize) -> rayon::ThreadPool {
 }
 
 /// Stops the threads when an error passes by.
-struct CancelOnPanic<'a, K>(Weak<Work<'a, K>>);
+struct CancelOnPanic<'a, K: Kind>(Weak<Work<'a, K>>);
 
-impl<K> Drop for CancelOnPanic<'_, K> {
+impl<K: Kind> Drop for CancelOnPanic<'_, K> {
     fn drop(&mut self) {
         if std::thread::panicking()
             && let Some(work) = self.0.upgrade()
@@ -255,8 +259,10 @@ impl Batch {
 }
 
 /// What the threads share.
-struct Work<'a, K> {
+struct Work<'a, K: Kind> {
     pages: MemoryPages,
+    /// Those that no thread uses now, with the memory they had.
+    planners: Mutex<Vec<InsertPlanner<K>>>,
     kind: &'a K,
     params: Params,
     limit: u32,
@@ -271,7 +277,7 @@ impl<K: Kind> Work<'_, K> {
 
     /// Inserts a batch; stops at the first problem, which is kept for the leader.
     fn run(&self, batch: Batch) {
-        let mut planner = InsertPlanner::<K>::new();
+        let mut planner = self.planners().pop().unwrap_or_default();
         for row in batch.rows() {
             let level = level_of(self.params, row.tid);
             match insert(&self.pages, self.kind, self.params, &mut planner, level, row) {
@@ -281,7 +287,7 @@ impl<K: Kind> Work<'_, K> {
                 Ok(crate::storage::Outcome::NotIndexable) => (),
                 Err(problem) => {
                     self.pages.cancel();
-                    let mut first = self.problem.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut first = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
                     if !matches!(problem, Error::Cancelled) || first.is_none() {
                         first.get_or_insert(problem);
                     }
@@ -289,11 +295,16 @@ impl<K: Kind> Work<'_, K> {
                 }
             }
         }
+        self.planners().push(planner);
+    }
+
+    fn planners(&self) -> MutexGuard<'_, Vec<InsertPlanner<K>>> {
+        self.planners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Raises what a thread met, if it met something.
     fn raise_problem(&self, index: &Index) {
-        let problem = self.problem.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(problem) = problem {
             index.expect::<()>(Err(problem));
         }

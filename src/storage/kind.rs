@@ -14,9 +14,9 @@ pub trait Kind: Sized {
     /// A vector that nodes are compared with: searched for, or about to be linked.
     type Query;
     /// A copy of a node's own vector as the node has it.
-    type Own: Clone;
+    type Own: Clone + Send;
     /// A node's vector prepared for links from and to the node, with their working memory.
-    type Target;
+    type Target: Send;
 
     /// What the nodes say they are.
     fn node_kind(&self) -> NodeKind;
