@@ -1,7 +1,7 @@
 //! PostgreSQL's side of the access method: what it can do, and its callbacks. Each turns raw pointers into an [`Index`] and
 //! slices, and makes one call into the file of its phase.
 
-use super::heap::{HeapScan, heap_tid_of, item_pointer_of};
+use super::heap::{HeapScan, RowLookup, heap_tid_of, item_pointer_of};
 use super::index::Index;
 use super::method::Method;
 use super::scan::State;
@@ -175,6 +175,15 @@ unsafe extern "C-unwind" fn aminsert(
     false
 }
 
+/// What a scan keeps between calls.
+struct ScanState {
+    search: State,
+    /// Set when the first row has to be looked at.
+    rows: Option<RowLookup>,
+    /// What the scan was begun in, and ends with if not before.
+    memory: pg_sys::MemoryContext,
+}
+
 #[pg_guard]
 unsafe extern "C-unwind" fn ambeginscan(
     index: pg_sys::Relation,
@@ -190,7 +199,11 @@ unsafe extern "C-unwind" fn ambeginscan(
             (*scan).xs_orderbyvals = pg_sys::palloc0(count * size_of::<pg_sys::Datum>()).cast();
             (*scan).xs_orderbynulls = pg_sys::palloc0(count).cast();
         }
-        let state = State::new(Index::new(index));
+        let state = ScanState {
+            search: State::new(Index::new(index)),
+            rows: None,
+            memory: pg_sys::CurrentMemoryContext,
+        };
         (*scan).opaque = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(state).cast();
         scan
     }
@@ -212,7 +225,9 @@ unsafe extern "C-unwind" fn amrescan(
         if !order_bys.is_null() && (*scan).numberOfOrderBys > 0 {
             std::ptr::copy(order_bys, (*scan).orderByData, order_by_count as usize);
         }
-        state_of(scan).reset();
+        let state = state_of(scan);
+        state.search.reset();
+        state.rows.take().into_iter().for_each(|rows| rows.end(scan));
     }
 }
 
@@ -223,7 +238,7 @@ unsafe extern "C-unwind" fn amgettuple(
 ) -> bool {
     // SAFETY: the scan is one of ours and was rescanned.
     let state = unsafe { state_of(scan) };
-    if !state.is_begun() {
+    if !state.search.is_begun() {
         // SAFETY: as above. The operator's right-hand argument is of the column's type.
         unsafe {
             check_scan(scan);
@@ -233,16 +248,20 @@ unsafe extern "C-unwind" fn amgettuple(
             let index = Index::new((*scan).indexRelation);
             let meta = index.meta();
             let query = (!is_null).then(|| index.column().query(order_by.sk_argument, meta.dimensions));
-            state.begin(meta, query, plan::wanted_rows(order_by));
+            state.search.begin(meta, query, plan::wanted_rows(order_by));
         }
     }
-    let Some(row) = state.next() else { return false };
+    let ScanState { search, rows, memory } = state;
+    // SAFETY: a scan that is fetched from is of a table, by a snapshot, and outlived by the memory that it was begun in.
+    let row = search
+        .next(|tid| unsafe { rows.get_or_insert_with(|| RowLookup::new(scan, *memory)).distance(scan, tid) });
+    let Some(row) = row else { return false };
     // SAFETY: the arrays were made by `ambeginscan` for at least one key.
     unsafe {
         (*scan).xs_heaptid = item_pointer_of(row.tid);
         (*scan).xs_recheck = false;
-        (*scan).xs_recheckorderby = row.recheck;
-        *(*scan).xs_orderbyvals = pg_sys::Datum::from(row.value.to_bits());
+        (*scan).xs_recheckorderby = false;
+        *(*scan).xs_orderbyvals = pg_sys::Datum::from(row.distance.to_bits());
         *(*scan).xs_orderbynulls = row.is_null;
     }
     true
@@ -251,14 +270,18 @@ unsafe extern "C-unwind" fn amgettuple(
 #[pg_guard]
 unsafe extern "C-unwind" fn amendscan(scan: pg_sys::IndexScanDesc) {
     // SAFETY: the scan is one of ours. What is left of the state is dropped with its memory context.
-    unsafe { state_of(scan) }.end();
+    unsafe {
+        let state = state_of(scan);
+        state.search.end();
+        state.rows.take().into_iter().for_each(|rows| rows.end(scan));
+    }
 }
 
 /// # Safety
 /// `scan` was made by `ambeginscan` and has not outlived its memory context.
-unsafe fn state_of<'a>(scan: pg_sys::IndexScanDesc) -> &'a mut State {
+unsafe fn state_of<'a>(scan: pg_sys::IndexScanDesc) -> &'a mut ScanState {
     // SAFETY: passed on to the caller; PostgreSQL calls one function at a time.
-    unsafe { &mut *(*scan).opaque.cast::<State>() }
+    unsafe { &mut *(*scan).opaque.cast::<ScanState>() }
 }
 
 /// # Safety

@@ -1,4 +1,4 @@
-//! The table under an index: the scan that feeds a build, addresses of rows, progress.
+//! The table under an index: the scan that feeds a build, rows that a search of the index looks at, addresses of rows, progress.
 
 use super::column::Column;
 use crate::storage::{HeapTid, Row};
@@ -106,6 +106,142 @@ unsafe extern "C-unwind" fn for_each_row(
             row(Row { value, tid });
         });
         context.reset();
+    }
+}
+
+/// Looks at rows of the table that a scan of its index came upon.
+///
+/// After an error PostgreSQL lets go of its pins and its memory.
+pub struct RowLookup {
+    fetch: *mut pg_sys::IndexFetchTableData,
+    slot: *mut pg_sys::TupleTableSlot,
+    /// The column's number, or 0 where the index is on an expression.
+    attribute: i16,
+    /// To evaluate the expression; null where there is none.
+    info: *mut pg_sys::IndexInfo,
+    state: *mut pg_sys::EState,
+    /// Holds all of this, and `row_memory`.
+    memory: pg_sys::MemoryContext,
+    /// For de-toasted values; emptied with every row.
+    row_memory: pg_sys::MemoryContext,
+}
+
+impl RowLookup {
+    /// # Safety
+    /// `scan` is a scan of a table by an index on one column and by a snapshot, and `memory` outlives this value.
+    pub unsafe fn new(scan: pg_sys::IndexScanDesc, memory: pg_sys::MemoryContext) -> Self {
+        let new_memory = |parent| {
+            let (least, first, most) = (
+                pg_sys::ALLOCSET_DEFAULT_MINSIZE,
+                pg_sys::ALLOCSET_DEFAULT_INITSIZE,
+                pg_sys::ALLOCSET_DEFAULT_MAXSIZE,
+            );
+            let name = c"hnsw scan rows".as_ptr();
+            // SAFETY: the parent is a memory context.
+            unsafe {
+                pg_sys::AllocSetContextCreateInternal(
+                    parent,
+                    name,
+                    least as usize,
+                    first as usize,
+                    most as usize,
+                )
+            }
+        };
+        let memory = new_memory(memory);
+        let row_memory = new_memory(memory);
+        // SAFETY: the scan's relations are open. A table's access method has all of its functions, an index its form.
+        unsafe {
+            PgMemoryContexts::For(memory).switch_to(|_| {
+                let (heap, index) = ((*scan).heapRelation, (*scan).indexRelation);
+                let attribute = *(*(*index).rd_index).indkey.values.as_ptr();
+                let (info, state) = match attribute {
+                    0 => (pg_sys::BuildIndexInfo(index), pg_sys::CreateExecutorState()),
+                    _ => (std::ptr::null_mut(), std::ptr::null_mut()),
+                };
+                let begin = (*(*heap).rd_tableam).index_fetch_begin;
+                let fetch = begin.map_or(std::ptr::null_mut(), |begin| begin(heap));
+                let slot = pg_sys::table_slot_create(heap, std::ptr::null_mut());
+                Self { fetch, slot, attribute, info, state, memory, row_memory }
+            })
+        }
+    }
+
+    /// The operator's result for a row; `None` if the scan's snapshot does not see the row. NULL counts as infinitely far.
+    ///
+    /// # Safety
+    /// `scan` is the one this was made for.
+    pub unsafe fn distance(&mut self, scan: pg_sys::IndexScanDesc, tid: HeapTid) -> Option<f64> {
+        // SAFETY: the table's access method gets what it made. The key has the operator's function, of the indexed type and the
+        // argument's, which returns a float8.
+        unsafe {
+            let fetch = (*(*(*scan).heapRelation).rd_tableam).index_fetch_tuple?;
+            // It is set to where the row's version is.
+            let mut tid = item_pointer_of(tid);
+            let (mut has_more, mut is_dead) = (false, false);
+            if !fetch(self.fetch, &mut tid, (*scan).xs_snapshot, self.slot, &mut has_more, &mut is_dead) {
+                return None;
+            }
+            let key = (*scan).orderByData;
+            let distance = PgMemoryContexts::For(self.row_memory).switch_to(|_| {
+                let (value, is_null) = self.value();
+                let distance = || {
+                    pg_sys::FunctionCall2Coll(
+                        &mut (*key).sk_func,
+                        pg_sys::InvalidOid,
+                        value,
+                        (*key).sk_argument,
+                    )
+                };
+                if is_null { f64::INFINITY } else { f64::from_bits(distance().value() as u64) }
+            });
+            pg_sys::MemoryContextReset(self.row_memory);
+            Some(distance)
+        }
+    }
+
+    /// The indexed value of the row in the slot, and whether it is NULL.
+    ///
+    /// # Safety
+    /// There is a row in the slot.
+    unsafe fn value(&self) -> (pg_sys::Datum, bool) {
+        let (mut value, mut is_null) = (pg_sys::Datum::null(), true);
+        // SAFETY: as stated; the expression's state is this value's.
+        unsafe {
+            if self.attribute != 0 {
+                if (*self.slot).tts_nvalid < self.attribute {
+                    pg_sys::slot_getsomeattrs_int(self.slot, self.attribute.into());
+                }
+                let at = self.attribute as usize - 1;
+                return (*(*self.slot).tts_values.add(at), *(*self.slot).tts_isnull.add(at));
+            }
+            let context = match (*self.state).es_per_tuple_exprcontext.is_null() {
+                true => pg_sys::MakePerTupleExprContext(self.state),
+                false => (*self.state).es_per_tuple_exprcontext,
+            };
+            pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
+            (*context).ecxt_scantuple = self.slot;
+            pg_sys::FormIndexDatum(self.info, self.slot, self.state, &mut value, &mut is_null);
+        }
+        (value, is_null)
+    }
+
+    /// Lets go of the table.
+    ///
+    /// # Safety
+    /// `scan` is the one this was made for.
+    pub unsafe fn end(self, scan: pg_sys::IndexScanDesc) {
+        // SAFETY: made by `new`, and not used any longer.
+        unsafe {
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+            if let Some(end) = (*(*(*scan).heapRelation).rd_tableam).index_fetch_end {
+                end(self.fetch);
+            }
+            if !self.state.is_null() {
+                pg_sys::FreeExecutorState(self.state);
+            }
+            pg_sys::MemoryContextDelete(self.memory);
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Scans: `ORDER BY column <-> query`.
 //!
-//! A row is handed out with a lower bound of its distance, and PostgreSQL is asked to compute the distance itself from the
-//! row it fetches anyway (`xs_recheckorderby`) and to put the rows into order. Rows whose likely bounds no other row's
-//! overlap are in their place already and spared that: for a vector stored out of line it costs more than a visit.
+//! The index knows a row's distance between bounds. Rows whose likely bounds no other row's overlap are in their place already. Of
+//! the others the scan computes the operator's result from the row itself, which for a vector stored out of line costs more
+//! than a visit, and hands them out once no row to come can be nearer.
+//!
+//! PostgreSQL would do that for the scan (`xs_recheckorderby`), but the rows it puts into order have no `ctid`
+//! (ExecForceStoreHeapTuple, at least up to 18.6): `FOR UPDATE` fails on them, and what is to be changed by `ctid` is not found.
 
 use super::index::{Index, Nodes, with_nodes};
 use super::memory::work_mem;
@@ -11,14 +14,21 @@ use crate::hnsw::{Beam, Limits, Mode, Search};
 use crate::quantizer::Measured;
 use crate::settings::{self, IterativeScan, ListScan};
 use crate::storage::{Found, HeapTid, IndexTid, Kind, Meta, Reader, Scan, USUAL_ROWS};
-use std::collections::{HashSet, VecDeque};
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
 
 /// What a scan keeps between calls.
 pub struct State {
     index: Index,
     /// Set by the first call for a row.
     search: Option<Begun>,
-    rows: VecDeque<Row>,
+    rows: VecDeque<FoundRow>,
+    /// Wait until no row to come can be nearer.
+    waiting: BinaryHeap<LookedAt>,
+    /// Where the rows have got to: likely none to come is nearer, or in relaxed order none of its batch.
+    passed: f64,
+    /// No row is to come.
+    is_at_end: bool,
     /// Working memory, kept for a rescan.
     spare: Option<Search<IndexTid, Found>>,
 }
@@ -90,7 +100,7 @@ struct Begun {
     second: Option<Second>,
     /// The largest likely lower bound handed out: what `strict_order` may not fall behind.
     reached: f64,
-    /// The largest likely upper bound handed out: up to it, PostgreSQL may hold rows back to put them into order.
+    /// The largest likely upper bound handed out: up to it, rows may wait.
     highest: f64,
 }
 
@@ -126,22 +136,69 @@ enum Batch {
 #[derive(Clone, Copy)]
 pub struct Row {
     pub tid: HeapTid,
-    /// The operator's result is not below this if it is to be looked at, and otherwise so near that the order is the same.
-    pub value: f64,
-    /// Another row's bounds overlap, so only the distance itself can tell which one comes first.
-    pub recheck: bool,
+    /// The operator's result, or so near that the order is the same.
+    pub distance: f64,
     /// The query is NULL, and so is the distance.
     pub is_null: bool,
 }
 
+/// A row of a batch.
+#[derive(Clone, Copy)]
+struct FoundRow {
+    tid: HeapTid,
+    /// The operator's result is likely not below this.
+    least: f64,
+    /// Another row's bounds overlap, so only the distance itself can tell which one comes first.
+    is_unclear: bool,
+}
+
+/// A row whose distance was computed. The greatest one is the nearest, for a heap.
+#[derive(Clone, Copy)]
+struct LookedAt {
+    distance: f64,
+    tid: HeapTid,
+}
+
+impl Ord for LookedAt {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // NaN comes last, as with PostgreSQL.
+        let last = |distance: f64| if distance.is_nan() { f64::NAN } else { distance };
+        last(other.distance).total_cmp(&last(self.distance)).then_with(|| other.tid.cmp(&self.tid))
+    }
+}
+
+impl PartialOrd for LookedAt {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for LookedAt {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for LookedAt {}
+
 impl State {
     pub fn new(index: Index) -> Self {
-        Self { index, search: None, rows: VecDeque::new(), spare: None }
+        Self {
+            index,
+            search: None,
+            rows: VecDeque::new(),
+            waiting: BinaryHeap::new(),
+            passed: f64::NEG_INFINITY,
+            is_at_end: false,
+            spare: None,
+        }
     }
 
     /// Starts over, for another query.
     pub fn reset(&mut self) {
         self.rows.clear();
+        self.waiting.clear();
+        (self.passed, self.is_at_end) = (f64::NEG_INFINITY, false);
         self.spare = self.search.take().map(|begun| begun.search).or(self.spare.take());
     }
 
@@ -150,10 +207,37 @@ impl State {
         self.search.is_some()
     }
 
-    /// The next row, or `None` at the end of the scan.
-    pub fn next(&mut self) -> Option<Row> {
+    /// The next row, or `None` at the end of the scan. `look` computes a row's distance from the row itself; `None` if the scan does
+    /// not see the row.
+    pub fn next(&mut self, mut look: impl FnMut(HeapTid) -> Option<f64>) -> Option<Row> {
+        let is_null = self.search.as_ref().is_some_and(|begun| begun.is_null);
+        loop {
+            let nearest = self.waiting.peek().map(|row| row.distance);
+            if nearest.is_some_and(|distance| self.is_at_end || distance <= self.passed) {
+                return self.waiting.pop().map(|LookedAt { distance, tid }| Row { tid, distance, is_null });
+            }
+            let Some(FoundRow { tid, least, is_unclear }) = self.next_found() else {
+                if self.is_at_end {
+                    return None;
+                }
+                self.is_at_end = true;
+                continue;
+            };
+            self.passed = least;
+            if is_unclear {
+                self.waiting.extend(look(tid).map(|distance| LookedAt { distance, tid }));
+            } else if nearest.is_none_or(|distance| least < distance) {
+                return Some(Row { tid, distance: least, is_null });
+            } else {
+                self.waiting.push(LookedAt { distance: least, tid });
+            }
+        }
+    }
+
+    /// The next row of the batches.
+    fn next_found(&mut self) -> Option<FoundRow> {
         while self.rows.is_empty() {
-            if !self.resume() {
+            if self.is_at_end || !self.resume() {
                 return None;
             }
         }
@@ -243,7 +327,7 @@ impl Begun {
     ///
     /// In strict order the farther half waits for the next batch, if there may be one: it can hold nearer rows, and what
     /// comes too late to be handed out in order is lost, as with pgvector. The same goes for the rim of the first of two searches.
-    fn hand_out(&mut self, rows: &mut VecDeque<Row>, batch: Batch) {
+    fn hand_out(&mut self, rows: &mut VecDeque<FoundRow>, batch: Batch) {
         let is_strict = self.extent.order != IterativeScan::relaxed_order;
         let mut found = std::mem::take(&mut self.held);
         let held = found.len();
@@ -277,13 +361,12 @@ impl Begun {
             second.handed_out.extend(found.iter().flat_map(Found::rows));
         }
         for (index, here) in found.iter().enumerate() {
-            let Measured { lower, likely: (least, most), .. } = here.measured;
+            let Measured { likely: (least, most), .. } = here.measured;
             // What comes after the last row is not known yet.
             let next_least = found.get(index + 1).map_or(f64::NEG_INFINITY, |next| next.measured.likely.0);
             let is_apart = self.highest <= least && most <= next_least;
-            let recheck = !(self.is_null || least == most || is_apart);
-            let value = if recheck { lower } else { least };
-            rows.extend(here.rows().map(|tid| Row { tid, value, recheck, is_null: self.is_null }));
+            let is_unclear = !(self.is_null || least == most || is_apart);
+            rows.extend(here.rows().map(|tid| FoundRow { tid, least, is_unclear }));
             self.highest = self.highest.max(most);
             self.reached = self.reached.max(least);
         }

@@ -174,6 +174,26 @@ DELETE FROM spiral WHERE ctid = ANY (ARRAY(SELECT ctid FROM spiral ORDER BY v <-
 SELECT id FROM spiral ORDER BY v <-> '[0,0]' LIMIT 1 FOR UPDATE;
 ROLLBACK;
 
+-- Rows that the scan looked at to put them into order keep their address: of the column's class, and of an expression's.
+CREATE TABLE places (id int, v vector(3));
+INSERT INTO places SELECT i, ARRAY[i * 7919 % 101, i * i % 103, i * 104729 % 107]::int[]::vector FROM generate_series(1::bigint, 300) i;
+CREATE INDEX ON places USING hnsw (v vector_l2_ops);
+CREATE INDEX ON places USING hnsw ((subvector(v, 1, 2)::vector(2)) vector_l2_ops);
+SELECT count(*) FROM (SELECT ctid FROM places ORDER BY v <-> '[50,50,50]' LIMIT 30) found JOIN places ON places.ctid = found.ctid;
+SELECT count(*) FROM (SELECT ctid FROM places ORDER BY subvector(v, 1, 2)::vector(2) <-> '[50,50]' LIMIT 30) found JOIN places ON places.ctid = found.ctid;
+BEGIN;
+SELECT id FROM places ORDER BY v <-> '[50,50,50]' LIMIT 5 FOR UPDATE SKIP LOCKED;
+SELECT id FROM places ORDER BY subvector(v, 1, 2)::vector(2) <-> '[50,50]' LIMIT 5 FOR NO KEY UPDATE;
+WITH changed AS (
+    UPDATE places SET id = -id WHERE ctid IN (SELECT ctid FROM places ORDER BY v <-> '[50,50,50]' LIMIT 30) RETURNING id
+) SELECT count(*) FROM changed;
+ROLLBACK;
+BEGIN;
+DECLARE c CURSOR FOR SELECT id FROM places ORDER BY v <-> '[50,50,50]';
+FETCH 3 FROM c;
+DELETE FROM places WHERE CURRENT OF c RETURNING id;
+ROLLBACK;
+
 -- What the index is for, and what not.
 SELECT node, query, plan_has(query, node) FROM (VALUES
     ('Index Scan using spiral_hnsw', $$SELECT id FROM spiral ORDER BY v <-> '[0,0]'$$),
