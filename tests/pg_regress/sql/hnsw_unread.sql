@@ -51,7 +51,6 @@ SELECT (compare(query)).*, query FROM unnest(ARRAY[
 SELECT (compare(query)).*, query FROM unnest(ARRAY[
     $$SELECT id, v <-> '[50,50,50]' AS distance FROM items ORDER BY v <-> '[50,50,50]' LIMIT 5$$,
     $$SELECT id FROM items ORDER BY v <-> '[50,50,50]' FETCH FIRST 5 ROWS WITH TIES$$,
-    $$SELECT id FROM items ORDER BY v <-> '[50,50,50]', id LIMIT 5$$,
     $$SELECT id FROM items ORDER BY v <-> '[50,50,50]' LIMIT 5 FOR SHARE$$,
     $$SELECT id FROM parts ORDER BY v <-> '[50,50,50]' LIMIT 5$$,
     $$SELECT id FROM (SELECT id, v <-> '[50,50,50]' AS distance FROM items ORDER BY v <-> '[50,50,50]' LIMIT 5) nearest WHERE distance < 20$$,
@@ -62,6 +61,9 @@ SELECT (compare(query)).*, query FROM unnest(ARRAY[
     $$SELECT count(*), max(id) FROM (SELECT id FROM items ORDER BY v <-> '[50,50,50]' LIMIT 5) nearest WHERE id > 0$$,
     $$SELECT DISTINCT ON (v <-> '[50,50,50]') id FROM items ORDER BY v <-> '[50,50,50]' LIMIT 5$$
 ]) query;
+
+-- Not in order without the distance. (From some release of PostgreSQL on the rows come from the index.)
+SELECT skipped, computed, same_rows FROM compare($$SELECT id FROM items ORDER BY v <-> '[50,50,50]', id LIMIT 5$$);
 
 -- Other commands that run such a query.
 PREPARE nearest(vector) AS SELECT id FROM items ORDER BY v <-> $1 LIMIT 3;
