@@ -1,6 +1,6 @@
 //! Scans: `ORDER BY column <-> query`.
 //!
-//! The index knows a row's distance between bounds. Rows whose likely bounds no other row's overlap are in their place already. Of
+//! The index knows a row's distance between bounds. Rows whose bounds no other row's overlap are in their place already. Of
 //! the others the scan computes the operator's result from the row itself, which for a vector stored out of line costs more
 //! than a visit, and hands them out once no row to come can be nearer.
 //!
@@ -25,7 +25,7 @@ pub struct State {
     rows: VecDeque<FoundRow>,
     /// Wait until no row to come can be nearer.
     waiting: BinaryHeap<LookedAt>,
-    /// Where the rows have got to: likely none to come is nearer, or in relaxed order none of its batch.
+    /// Where the rows have got to: none to come is nearer, or in relaxed order none of its batch.
     passed: f64,
     /// No row is to come.
     is_at_end: bool,
@@ -98,9 +98,9 @@ struct Begun {
     held: Vec<Found>,
     /// What is left to do when nearly all rows are asked for.
     second: Option<Second>,
-    /// The largest likely lower bound handed out: what `strict_order` may not fall behind.
+    /// The largest lower bound handed out: what `strict_order` may not fall behind.
     reached: f64,
-    /// The largest likely upper bound handed out: up to it, rows may wait.
+    /// The largest upper bound handed out: up to it, rows may wait.
     highest: f64,
 }
 
@@ -146,8 +146,8 @@ pub struct Row {
 #[derive(Clone, Copy)]
 struct FoundRow {
     tid: HeapTid,
-    /// The operator's result is likely not below this.
-    least: f64,
+    /// Of the operator's result, as [`Measured`] has it.
+    lower: f64,
     /// Another row's bounds overlap, so only the distance itself can tell which one comes first.
     is_unclear: bool,
 }
@@ -216,20 +216,20 @@ impl State {
             if nearest.is_some_and(|distance| self.is_at_end || distance <= self.passed) {
                 return self.waiting.pop().map(|LookedAt { distance, tid }| Row { tid, distance, is_null });
             }
-            let Some(FoundRow { tid, least, is_unclear }) = self.next_found() else {
+            let Some(FoundRow { tid, lower, is_unclear }) = self.next_found() else {
                 if self.is_at_end {
                     return None;
                 }
                 self.is_at_end = true;
                 continue;
             };
-            self.passed = least;
+            self.passed = lower;
             if is_unclear {
                 self.waiting.extend(look(tid).map(|distance| LookedAt { distance, tid }));
-            } else if nearest.is_none_or(|distance| least < distance) {
-                return Some(Row { tid, distance: least, is_null });
+            } else if nearest.is_none_or(|distance| lower < distance) {
+                return Some(Row { tid, distance: lower, is_null });
             } else {
-                self.waiting.push(LookedAt { distance: least, tid });
+                self.waiting.push(LookedAt { distance: lower, tid });
             }
         }
     }
@@ -323,7 +323,7 @@ impl State {
 }
 
 impl Begun {
-    /// Moves rows of a batch into `rows`, in the order of their likely lower bounds.
+    /// Moves rows of a batch into `rows`, in the order of their lower bounds.
     ///
     /// In strict order the farther half waits for the next batch, if there may be one: it can hold nearer rows, and what
     /// comes too late to be handed out in order is lost, as with pgvector. The same goes for the rim of the first of two searches.
@@ -341,9 +341,9 @@ impl Begun {
                 index > held || !found.rows().any(|row| again.contains(&row))
             });
         }
-        found.sort_by(|one, other| one.measured.likely.0.total_cmp(&other.measured.likely.0));
+        found.sort_by(|one, other| one.measured.lower.total_cmp(&other.measured.lower));
         if is_strict {
-            found.retain(|found| found.measured.likely.0 >= self.reached);
+            found.retain(|found| found.measured.lower >= self.reached);
         }
         match batch {
             Batch::Further if let Some(second) = &self.second => {
@@ -361,14 +361,14 @@ impl Begun {
             second.handed_out.extend(found.iter().flat_map(Found::rows));
         }
         for (index, here) in found.iter().enumerate() {
-            let Measured { likely: (least, most), .. } = here.measured;
+            let Measured { lower, upper, .. } = here.measured;
             // What comes after the last row is not known yet.
-            let next_least = found.get(index + 1).map_or(f64::NEG_INFINITY, |next| next.measured.likely.0);
-            let is_apart = self.highest <= least && most <= next_least;
-            let is_unclear = !(self.is_null || least == most || is_apart);
-            rows.extend(here.rows().map(|tid| FoundRow { tid, least, is_unclear }));
-            self.highest = self.highest.max(most);
-            self.reached = self.reached.max(least);
+            let next_lower = found.get(index + 1).map_or(f64::NEG_INFINITY, |next| next.measured.lower);
+            let is_apart = self.highest <= lower && upper <= next_lower;
+            let is_unclear = !(self.is_null || lower == upper || is_apart);
+            rows.extend(here.rows().map(|tid| FoundRow { tid, lower, is_unclear }));
+            self.highest = self.highest.max(upper);
+            self.reached = self.reached.max(lower);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! From the index's distance to bounds of the SQL operator's result.
 //!
-//! The executor recomputes the distance of each row with the operator and raises an error if the index
-//! promised more than that. So the lower bound must hold against what the operator *computes*, in `f32`, not
-//! against the truth; and the upper bound too, as rows between whose bounds there is no overlap are not
-//! recomputed at all.
+//! A scan computes the operator's result of a row only where other rows' bounds overlap its own. So they are bounds of what
+//! the operator *computes*, in `f32`, not of the truth. The analysis proves some, and those in use are narrower: see
+//! the last section.
 //!
 //! # Analysis
 //!
@@ -37,13 +36,13 @@
 //!
 //! # Likely bounds
 //!
-//! Whether a row's place is certain enough to spare PostgreSQL a look at it need not be proven. The code's error is the
+//! Whether a row's place is certain enough to spare a look at the row need not be proven. The code's error is the
 //! rounding of coordinates that a random rotation made, so its direction has nothing to do with the query's: its part along
 //! the way from x^ to q has a standard deviation of error / sqrt(d), and six of them are exceeded by one in five hundred
 //! million. Likewise rounding errors of long sums are not all of one sign; sixteen roundoffs are more than was ever seen of ours (a
 //! test looks). The operator may be another library's, which may add one term after the other: roundings of up to a
 //! third of a roundoff each (uniformly distributed, of a sum that grows), d of them at random, are a standard deviation of
-//! sqrt(d) / 3, and six of them are 2 sqrt(d). Bounds that PostgreSQL checks are the proven ones.
+//! sqrt(d) / 3, and six of them are 2 sqrt(d).
 //!
 //! For unit vectors of 384 dimensions everything but `error` adds up to about 6e-5, a hundredth of a typical
 //! `error`.
@@ -57,13 +56,10 @@ use crate::metric::{LARGEST_SUM, Metric, ROUNDOFF, UNDERFLOW, gamma};
 pub struct Measured {
     /// Distance to the stored vector, in the frame's geometry: what the search orders by. Never NaN.
     pub distance: f32,
-    /// The SQL operator's result is not below this. At least 0 for L2 and cosine.
+    /// The SQL operator's result is not below this, but for one time in a hundred million or so. At least 0 for L2 and cosine.
     pub lower: f64,
-    /// The SQL operator's result is not above this. Infinite if nothing is known, and then the result may be
-    /// NaN.
+    /// Nor above this. Infinite if nothing is known, and then the result may be NaN.
     pub upper: f64,
-    /// Between which values the result lies, but for one time in a hundred million or so: see the module's last section.
-    pub likely: (f64, f64),
 }
 
 /// The constants of the analysis above.
@@ -88,17 +84,9 @@ pub(super) struct Slack {
     error: f64,
 }
 
-/// What kind of bounds are asked for.
-#[derive(Clone, Copy)]
-enum Certainty {
-    /// No result lies outside.
-    Proven,
-    /// Hardly any does.
-    Likely,
-}
-
 impl Slack {
-    pub(super) fn new(frame: &Frame) -> Self {
+    /// No result lies outside.
+    fn proven(frame: &Frame) -> Self {
         let d = frame.dimensions() as f64;
         let normalisation = if frame.metric.normalises() { 2.0 * ROUNDOFF } else { 0.0 };
         Self {
@@ -115,10 +103,10 @@ impl Slack {
         }
     }
 
-    /// The same for likely bounds.
+    /// Hardly any does.
     pub(super) fn likely(frame: &Frame) -> Self {
         let d = frame.dimensions() as f64;
-        let proven = Self::new(frame);
+        let proven = Self::proven(frame);
         let chance = |proven: f64| proven.min(CHANCE_ROUNDOFFS * ROUNDOFF);
         Self {
             frame: chance(proven.frame),
@@ -140,18 +128,13 @@ pub(super) fn measure(query: &Query, stored: Sq8<'_>, decoded: Decoded, distance
         Metric::InnerProduct => (f64::NEG_INFINITY, f64::INFINITY),
         _ => (0.0, f64::INFINITY),
     };
-    let proven = bounds(query, stored, decoded, Certainty::Proven);
-    let (lower, upper) = proven.unwrap_or(nothing);
-    let likely = proven.and_then(|_| bounds(query, stored, decoded, Certainty::Likely)).unwrap_or(nothing);
-    Measured { distance, lower, upper, likely }
+    let (lower, upper) = bounds(query, stored, decoded).unwrap_or(nothing);
+    Measured { distance, lower, upper }
 }
 
 /// The interval, or `None` if nothing can be said.
-fn bounds(query: &Query, stored: Sq8<'_>, decoded: Decoded, certainty: Certainty) -> Option<(f64, f64)> {
-    let slack = match certainty {
-        Certainty::Proven => &query.slack,
-        Certainty::Likely => &query.likely_slack,
-    };
+fn bounds(query: &Query, stored: Sq8<'_>, decoded: Decoded) -> Option<(f64, f64)> {
+    let slack = &query.slack;
     let Decoded { dot, norm_squared, error: longest } = decoded;
     // What the error can do along one direction.
     let error = longest * slack.error;
@@ -216,18 +199,15 @@ mod tests {
 
     const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
 
-    fn measured(frame: &Frame, query: &[f32], row: &[f32]) -> Measured {
-        measured_both_ways(frame, query, row)[0]
-    }
-
     /// Without and with a fine code.
-    fn measured_both_ways(frame: &Frame, query: &[f32], row: &[f32]) -> [Measured; 2] {
+    fn measured(frame: &Frame, slack: Slack, query: &[f32], row: &[f32]) -> [Measured; 2] {
         let (mut vector, mut codes) = (vec![0.0; row.len()], vec![0; row.len()]);
         let magnitude = frame.apply(row, &mut vector);
         let header = sq8::encode(&vector, magnitude, frame.length(), &mut codes);
         let mut fine = vec![0; sq8::fine_bytes(row.len())];
         let fine_header = sq8::encode_fine(&vector, header, &codes, &mut fine);
-        let (query, stored) = (Query::new(frame, query), Sq8 { header, codes: &codes });
+        let (mut query, stored) = (Query::new(frame, query), Sq8 { header, codes: &codes });
+        query.slack = slack;
         let fine = sq8::Fine { header: sq8::FineHeader::from_bytes(&fine_header.to_bytes()), codes: &fine };
         [query.measure(stored, None), query.measure(stored, Some(fine))]
     }
@@ -247,13 +227,15 @@ mod tests {
     /// Fails if an operator's result lies outside the bounds. PostgreSQL sorts NaN above all numbers.
     fn check(metric: Metric, query: &[f32], row: &[f32]) {
         let frame = Frame::new(metric, query.len(), 11).unwrap();
-        for m in measured_both_ways(&frame, query, row) {
+        for m in measured(&frame, Slack::likely(&frame), query, row) {
+            assert!(!m.distance.is_nan() && m.lower <= m.upper, "{metric:?} {m:?}");
+        }
+        for m in measured(&frame, Slack::proven(&frame), query, row) {
             check_measured(metric, query, row, m);
         }
     }
 
     fn check_measured(metric: Metric, query: &[f32], row: &[f32], m: Measured) {
-        assert!(!m.likely.0.is_nan() && !m.likely.1.is_nan(), "{metric:?} {m:?}");
         assert!(!m.distance.is_nan() && !m.lower.is_nan() && m.lower <= m.upper, "{metric:?} {m:?}");
         assert!(metric == Metric::InnerProduct || m.lower >= 0.0);
         for exact in
@@ -352,13 +334,15 @@ mod tests {
                 let x: Vec<f32> = gaussian(d, seed).iter().map(|x| x + offset).collect();
                 let q = add(&x, [0.05, 0.3, 1.0][seed as usize % 3], &gaussian(d, !seed));
                 let exact = [metric.distance(&q, &x), sequential(metric, &q, &x)];
-                for (way, m) in measured_both_ways(&frame, &q, &x).into_iter().enumerate() {
+                for (way, m) in measured(&frame, Slack::likely(&frame), &q, &x).into_iter().enumerate() {
                     assert!(
-                        exact.iter().all(|exact| m.likely.0 <= *exact && *exact <= m.likely.1),
+                        exact.iter().all(|exact| m.lower <= *exact && *exact <= m.upper),
                         "{metric:?} {d} {way}: {m:?} {exact:?}"
                     );
+                    likely[way] += m.upper - m.lower;
+                }
+                for (way, m) in measured(&frame, Slack::proven(&frame), &q, &x).into_iter().enumerate() {
                     proven[way] += m.upper - m.lower;
-                    likely[way] += m.likely.1 - m.likely.0;
                 }
             }
             assert!(likely[0] < 0.5 * proven[0], "{metric:?} {d}: {likely:?} {proven:?}");
@@ -380,7 +364,8 @@ mod tests {
                 let (mut vector, mut codes) = (vec![0.0; d], vec![0; d]);
                 let magnitude = frame.apply(&x, &mut vector);
                 let error = f64::from(sq8::encode(&vector, magnitude, frame.length(), &mut codes).error);
-                let (exact, m) = (metric.distance(&q, &x), measured(&frame, &q, &x));
+                let [m, _] = measured(&frame, Slack::proven(&frame), &q, &x);
+                let exact = metric.distance(&q, &x);
                 let by_code = match metric {
                     Metric::Cosine => error * (2.0 * exact).sqrt(),
                     _ => error,

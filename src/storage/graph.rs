@@ -48,7 +48,7 @@ impl<K: Kind> Purpose<K> for Scan {
         let header = node.header();
         if header.level() > 0 {
             let distance = kind.distance(query, node);
-            let measured = Measured { distance, lower: 0.0, upper: 0.0, likely: (0.0, 0.0) };
+            let measured = Measured { distance, lower: 0.0, upper: 0.0 };
             let found = Found { measured, tids: Default::default(), count: 0 };
             return (distance, (!header.is_dead()).then_some(found));
         }

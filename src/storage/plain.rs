@@ -123,7 +123,7 @@ impl<V: PlainValue> Kind for PlainKind<V> {
         } else {
             (exact, exact)
         };
-        Measured { distance, lower, upper, likely: (lower, upper) }
+        Measured { distance, lower, upper }
     }
 
     fn own(&self, node: Plain<'_>) -> Vec<u8> {
