@@ -5,7 +5,7 @@
 //! than a visit, and hands them out once no row to come can be nearer.
 //!
 //! PostgreSQL would do that for the scan (`xs_recheckorderby`), but the rows it puts into order have no `ctid`
-//! (ExecForceStoreHeapTuple, at least up to 18.6): `FOR UPDATE` fails on them, and what is to be changed by `ctid` is not found.
+//! (ExecForceStoreHeapTuple in PostgreSQL 18.6): `FOR UPDATE` fails on them, and what is to be changed by `ctid` is not found.
 
 use super::index::{Index, Nodes, with_nodes};
 use super::memory::work_mem;
