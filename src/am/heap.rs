@@ -2,6 +2,7 @@
 
 use super::column::Column;
 use crate::storage::{HeapTid, Row};
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 
 /// A row's address from PostgreSQL's form of it.
@@ -160,7 +161,7 @@ impl RowLookup {
                     _ => (std::ptr::null_mut(), std::ptr::null_mut()),
                 };
                 let begin = (*(*heap).rd_tableam).index_fetch_begin;
-                let fetch = begin.map_or(std::ptr::null_mut(), |begin| begin(heap));
+                let fetch = begin.map_or(std::ptr::null_mut(), |begin| pg_guard_ffi_boundary(|| begin(heap)));
                 let slot = pg_sys::table_slot_create(heap, std::ptr::null_mut());
                 Self { fetch, slot, attribute, info, state, memory, row_memory }
             })
@@ -179,7 +180,10 @@ impl RowLookup {
             // It is set to where the row's version is.
             let mut tid = item_pointer_of(tid);
             let (mut has_more, mut is_dead) = (false, false);
-            if !fetch(self.fetch, &mut tid, (*scan).xs_snapshot, self.slot, &mut has_more, &mut is_dead) {
+            let is_seen = pg_guard_ffi_boundary(|| {
+                fetch(self.fetch, &mut tid, (*scan).xs_snapshot, self.slot, &mut has_more, &mut is_dead)
+            });
+            if !is_seen {
                 return None;
             }
             let key = (*scan).orderByData;
@@ -235,7 +239,7 @@ impl RowLookup {
         unsafe {
             pg_sys::ExecDropSingleTupleTableSlot(self.slot);
             if let Some(end) = (*(*(*scan).heapRelation).rd_tableam).index_fetch_end {
-                end(self.fetch);
+                pg_guard_ffi_boundary(|| end(self.fetch));
             }
             if !self.state.is_null() {
                 pg_sys::FreeExecutorState(self.state);
