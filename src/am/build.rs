@@ -170,7 +170,9 @@ fn build_with<'a, K: Kind + Sync>(index: &'a Index, meta: &Meta, kind: &'a K, sc
                 }
                 working.raise_problem(index);
                 working.notify_of_limit(index);
-                work.take().into_iter().for_each(|work| rest.write_out(work));
+                if let Some(work) = work.take() {
+                    rest.write_out(work);
+                }
             }
         });
         if let Some(work) = &work {
