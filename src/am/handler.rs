@@ -184,6 +184,19 @@ struct ScanState {
     memory: pg_sys::MemoryContext,
 }
 
+impl ScanState {
+    /// Lets go of the table's pages.
+    ///
+    /// # Safety
+    /// `scan` is the one whose state this is.
+    unsafe fn stop_looking(&mut self, scan: pg_sys::IndexScanDesc) {
+        if let Some(rows) = self.rows.take() {
+            // SAFETY: passed on to the caller.
+            unsafe { rows.end(scan) }
+        }
+    }
+}
+
 #[pg_guard]
 unsafe extern "C-unwind" fn ambeginscan(
     index: pg_sys::Relation,
@@ -227,7 +240,7 @@ unsafe extern "C-unwind" fn amrescan(
         }
         let state = state_of(scan);
         state.search.reset();
-        state.rows.take().into_iter().for_each(|rows| rows.end(scan));
+        state.stop_looking(scan);
     }
 }
 
@@ -255,7 +268,11 @@ unsafe extern "C-unwind" fn amgettuple(
     // SAFETY: a scan that is fetched from is of a table, by a snapshot, and outlived by the memory that it was begun in.
     let row = search
         .next(|tid| unsafe { rows.get_or_insert_with(|| RowLookup::new(scan, *memory)).distance(scan, tid) });
-    let Some(row) = row else { return false };
+    let Some(row) = row else {
+        // SAFETY: its own state.
+        unsafe { state.stop_looking(scan) };
+        return false;
+    };
     // SAFETY: the arrays were made by `ambeginscan` for at least one key.
     unsafe {
         (*scan).xs_heaptid = item_pointer_of(row.tid);
@@ -273,7 +290,7 @@ unsafe extern "C-unwind" fn amendscan(scan: pg_sys::IndexScanDesc) {
     unsafe {
         let state = state_of(scan);
         state.search.end();
-        state.rows.take().into_iter().for_each(|rows| rows.end(scan));
+        state.stop_looking(scan);
     }
 }
 

@@ -116,54 +116,30 @@ unsafe extern "C-unwind" fn for_each_row(
 pub struct RowLookup {
     fetch: *mut pg_sys::IndexFetchTableData,
     slot: *mut pg_sys::TupleTableSlot,
-    /// The column's number, or 0 where the index is on an expression.
-    attribute: i16,
-    /// To evaluate the expression; null where there is none.
     info: *mut pg_sys::IndexInfo,
+    /// Evaluates the expression that an index may be on. Its memory holds all of this.
     state: *mut pg_sys::EState,
-    /// Holds all of this, and `row_memory`.
-    memory: pg_sys::MemoryContext,
-    /// For de-toasted values; emptied with every row.
-    row_memory: pg_sys::MemoryContext,
+    /// The state's, with memory for de-toasted values, which is emptied with every row.
+    context: *mut pg_sys::ExprContext,
 }
 
 impl RowLookup {
     /// # Safety
     /// `scan` is a scan of a table by an index on one column and by a snapshot, and `memory` outlives this value.
     pub unsafe fn new(scan: pg_sys::IndexScanDesc, memory: pg_sys::MemoryContext) -> Self {
-        let new_memory = |parent| {
-            let (least, first, most) = (
-                pg_sys::ALLOCSET_DEFAULT_MINSIZE,
-                pg_sys::ALLOCSET_DEFAULT_INITSIZE,
-                pg_sys::ALLOCSET_DEFAULT_MAXSIZE,
-            );
-            let name = c"hnsw scan rows".as_ptr();
-            // SAFETY: the parent is a memory context.
-            unsafe {
-                pg_sys::AllocSetContextCreateInternal(
-                    parent,
-                    name,
-                    least as usize,
-                    first as usize,
-                    most as usize,
-                )
-            }
-        };
-        let memory = new_memory(memory);
-        let row_memory = new_memory(memory);
-        // SAFETY: the scan's relations are open. A table's access method has all of its functions, an index its form.
+        // SAFETY: the scan's relations are open, and a table's access method has all of its functions.
         unsafe {
-            PgMemoryContexts::For(memory).switch_to(|_| {
-                let (heap, index) = ((*scan).heapRelation, (*scan).indexRelation);
-                let attribute = *(*(*index).rd_index).indkey.values.as_ptr();
-                let (info, state) = match attribute {
-                    0 => (pg_sys::BuildIndexInfo(index), pg_sys::CreateExecutorState()),
-                    _ => (std::ptr::null_mut(), std::ptr::null_mut()),
-                };
+            let state = PgMemoryContexts::For(memory).switch_to(|_| pg_sys::CreateExecutorState());
+            PgMemoryContexts::For((*state).es_query_cxt).switch_to(|_| {
+                let heap = (*scan).heapRelation;
                 let begin = (*(*heap).rd_tableam).index_fetch_begin;
-                let fetch = begin.map_or(std::ptr::null_mut(), |begin| pg_guard_ffi_boundary(|| begin(heap)));
-                let slot = pg_sys::table_slot_create(heap, std::ptr::null_mut());
-                Self { fetch, slot, attribute, info, state, memory, row_memory }
+                Self {
+                    fetch: begin.map_or(std::ptr::null_mut(), |begin| pg_guard_ffi_boundary(|| begin(heap))),
+                    slot: pg_sys::table_slot_create(heap, std::ptr::null_mut()),
+                    info: pg_sys::BuildIndexInfo((*scan).indexRelation),
+                    state,
+                    context: pg_sys::MakePerTupleExprContext(state),
+                }
             })
         }
     }
@@ -173,6 +149,8 @@ impl RowLookup {
     /// # Safety
     /// `scan` is the one this was made for.
     pub unsafe fn distance(&mut self, scan: pg_sys::IndexScanDesc, tid: HeapTid) -> Option<f64> {
+        // Many rows may be looked at before the executor sees one.
+        pgrx::check_for_interrupts!();
         // SAFETY: the table's access method gets what it made. The key has the operator's function, of the indexed type and the
         // argument's, which returns a float8.
         unsafe {
@@ -186,48 +164,22 @@ impl RowLookup {
             if !is_seen {
                 return None;
             }
-            let key = (*scan).orderByData;
-            let distance = PgMemoryContexts::For(self.row_memory).switch_to(|_| {
-                let (value, is_null) = self.value();
-                let distance = || {
-                    pg_sys::FunctionCall2Coll(
-                        &mut (*key).sk_func,
-                        pg_sys::InvalidOid,
-                        value,
-                        (*key).sk_argument,
-                    )
-                };
-                if is_null { f64::INFINITY } else { f64::from_bits(distance().value() as u64) }
+            let (key, memory) = ((*scan).orderByData, (*self.context).ecxt_per_tuple_memory);
+            (*self.context).ecxt_scantuple = self.slot;
+            let distance = PgMemoryContexts::For(memory).switch_to(|_| {
+                let (mut value, mut is_null) = (pg_sys::Datum::null(), true);
+                pg_sys::FormIndexDatum(self.info, self.slot, self.state, &mut value, &mut is_null);
+                if is_null {
+                    return f64::INFINITY;
+                }
+                let function = &mut (*key).sk_func;
+                let distance =
+                    pg_sys::FunctionCall2Coll(function, pg_sys::InvalidOid, value, (*key).sk_argument);
+                f64::from_bits(distance.value() as u64)
             });
-            pg_sys::MemoryContextReset(self.row_memory);
+            pg_sys::MemoryContextReset(memory);
             Some(distance)
         }
-    }
-
-    /// The indexed value of the row in the slot, and whether it is NULL.
-    ///
-    /// # Safety
-    /// There is a row in the slot.
-    unsafe fn value(&self) -> (pg_sys::Datum, bool) {
-        let (mut value, mut is_null) = (pg_sys::Datum::null(), true);
-        // SAFETY: as stated; the expression's state is this value's.
-        unsafe {
-            if self.attribute != 0 {
-                if (*self.slot).tts_nvalid < self.attribute {
-                    pg_sys::slot_getsomeattrs_int(self.slot, self.attribute.into());
-                }
-                let at = self.attribute as usize - 1;
-                return (*(*self.slot).tts_values.add(at), *(*self.slot).tts_isnull.add(at));
-            }
-            let context = match (*self.state).es_per_tuple_exprcontext.is_null() {
-                true => pg_sys::MakePerTupleExprContext(self.state),
-                false => (*self.state).es_per_tuple_exprcontext,
-            };
-            pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
-            (*context).ecxt_scantuple = self.slot;
-            pg_sys::FormIndexDatum(self.info, self.slot, self.state, &mut value, &mut is_null);
-        }
-        (value, is_null)
     }
 
     /// Lets go of the table.
@@ -241,10 +193,7 @@ impl RowLookup {
             if let Some(end) = (*(*(*scan).heapRelation).rd_tableam).index_fetch_end {
                 pg_guard_ffi_boundary(|| end(self.fetch));
             }
-            if !self.state.is_null() {
-                pg_sys::FreeExecutorState(self.state);
-            }
-            pg_sys::MemoryContextDelete(self.memory);
+            pg_sys::FreeExecutorState(self.state);
         }
     }
 }

@@ -193,6 +193,26 @@ DECLARE c CURSOR FOR SELECT id FROM places ORDER BY v <-> '[50,50,50]';
 FETCH 3 FROM c;
 DELETE FROM places WHERE CURRENT OF c RETURNING id;
 ROLLBACK;
+-- a cursor whose first rows are looked at in a subtransaction that is undone, and one that is undone with it
+BEGIN;
+DECLARE c CURSOR FOR SELECT id FROM places ORDER BY v <-> '[50,50,50]';
+SAVEPOINT s;
+FETCH 2 FROM c;
+DECLARE undone CURSOR FOR SELECT id FROM places ORDER BY v <-> '[50,50,50]';
+FETCH 2 FROM undone;
+ROLLBACK TO s;
+FETCH 2 FROM c;
+COMMIT;
+-- the next query of a join begins anew
+SELECT p.id, array_agg(near.id) FROM places p,
+    LATERAL (SELECT i.id FROM places i ORDER BY i.v <-> p.v LIMIT 3) near WHERE p.id IN (16, 149, 127) GROUP BY p.id ORDER BY p.id;
+-- an expression that fails when rows are looked at
+CREATE FUNCTION kept(v vector) RETURNS vector IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN v; END $$;
+CREATE INDEX ON places USING hnsw ((kept(v)::vector(3)) vector_l2_ops);
+SELECT id FROM places ORDER BY kept(v)::vector(3) <-> '[50,50,50]' LIMIT 3;
+CREATE OR REPLACE FUNCTION kept(v vector) RETURNS vector IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE 'not kept'; END $$;
+SELECT id FROM places ORDER BY kept(v)::vector(3) <-> '[50,50,50]' LIMIT 3;
+SELECT id FROM places ORDER BY v <-> '[50,50,50]' LIMIT 3;
 
 -- What the index is for, and what not.
 SELECT node, query, plan_has(query, node) FROM (VALUES
