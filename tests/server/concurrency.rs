@@ -76,10 +76,8 @@ fn reading_writing_and_vacuuming_go_on_together() -> Result {
         client.batch_execute(&format!("REINDEX INDEX {index}"))?;
         let anew = exam.recall(&mut client)?;
         println!("{operator}: recall {afterwards:.4} afterwards, {anew:.4} of the index built anew");
-        ensure!(
-            afterwards >= anew - 0.01,
-            "{operator}: recall {afterwards:.4}, of the index built anew {anew:.4}"
-        );
+        let floor = (anew - 0.01).max(0.97);
+        ensure!(afterwards >= floor, "{operator}: recall {afterwards:.4} is below {floor:.4}");
     }
     Ok(())
 }
