@@ -221,7 +221,7 @@ impl Bed {
         search
     }
 
-    /// The rows that a scan finds, after the executor put them in order.
+    /// The rows that a scan finds, after it put them in order.
     pub fn search<K: Kind>(&self, kind: &K, query: &[f32], ef: usize) -> Vec<usize> {
         let query = &self.space.value_of(query);
         let mut search = self.searched(kind, query, ef);
